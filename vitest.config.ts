@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Tests start registries and child processes of their own; a machine of two cores is no faster with more workers.
+    maxWorkers: 2,
+  },
+});
