@@ -69,6 +69,16 @@ export class EdgeBundleError extends Error {
   get exitCode(): number {
     return exitCodes[this.code];
   }
+
+  /** The same error, saying what it is about: `subject: message`. */
+  about(subject: string): EdgeBundleError {
+    const { code, hint, failures } = this;
+    return new EdgeBundleError(code, `${subject}: ${this.message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      failures,
+      cause: this,
+    });
+  }
 }
 
 /** Whether `error` is an EdgeBundleError, of one of `codes` where any are given. */
@@ -96,4 +106,20 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 export function abortedError(signal: AbortSignal): EdgeBundleError {
   const reason: unknown = signal.reason;
   return isEdgeBundleError(reason) ? reason : new EdgeBundleError('ABORTED', 'interrupted', { cause: reason });
+}
+
+/**
+ * One error for many: all of them are in `failures`, and the code is theirs where they agree, `code` otherwise.
+ *
+ * @param message says what failed as a whole; how many failed is added
+ */
+export function combineFailures(
+  code: ErrorCode,
+  message: string,
+  failures: readonly EdgeBundleError[],
+): EdgeBundleError {
+  const [first, ...others] = failures;
+  const common = first !== undefined && others.every((other) => other.code === first.code) ? first.code : code;
+  const hint = failures.find((failure) => failure.hint !== undefined)?.hint;
+  return new EdgeBundleError(common, message, { ...(hint === undefined ? {} : { hint }), failures, cause: first });
 }

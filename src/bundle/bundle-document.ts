@@ -6,6 +6,9 @@ import { EdgeBundleError } from '../errors.ts';
 
 export const bundleFormatVersion = 1;
 
+/** What a bundle's name has to be: it becomes part of a file's name. */
+export const bundleNamePattern = /^(?=.{1,63}$)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
+
 /** Where a reference was found. `class` says how sure it is that the cluster asks for it. */
 const sourceSchema = z.object({
   profile: z.string(),
@@ -26,24 +29,25 @@ const contentSchema = z.object({
 });
 
 const blobSchema = z.object({
-  digest: digestSchema,
+  digest: digestSchema.refine((digest) => digest.startsWith('sha256:'), { error: 'expected a sha256 digest' }),
   size: z.int().nonnegative(),
   storage: z.enum(['stored', 'zstd']),
 });
 
 const documentSchema = z.object({
   formatVersion: z.literal(bundleFormatVersion),
-  name: z
-    .string()
-    .regex(/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/)
-    .max(63),
+  name: z.string().regex(bundleNamePattern),
   /** `linux/amd64`; empty where indexes were kept as they are. */
   platforms: z.array(z.string()),
+  /** The time stamp of the file's entries, in seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH). */
+  sourceDateEpoch: z.int().nonnegative().max(0o77777777777),
   profiles: z.array(z.object({ name: z.string(), version: z.string().optional(), digest: digestSchema })),
   images: z.array(contentSchema),
   charts: z.array(contentSchema),
-  /** All blobs and manifests in the order of the file's entries. */
-  blobs: z.array(blobSchema),
+  /** All blobs and manifests, each once, in the order of the file's entries. */
+  blobs: z.array(blobSchema).refine((blobs) => new Set(blobs.map(({ digest }) => digest)).size === blobs.length, {
+    error: 'a digest is listed twice',
+  }),
 });
 
 /** `bundle.json`: what the bundle carries (docs/bundle-format.md). */
@@ -59,7 +63,10 @@ export function encodeBundleDocument(document: BundleDocument): Buffer {
   return Buffer.from(JSON.stringify(documentSchema.parse(document)), 'utf8');
 }
 
-/** @throws EdgeBundleError BUNDLE_INVALID with path and reason; UNSUPPORTED for another format version */
+/**
+ * @throws EdgeBundleError UNSUPPORTED for another format version; BUNDLE_INVALID with path and reason where it is
+ *   malformed, has members that this version does not know, or is written in another way than `encodeBundleDocument` does
+ */
 export function decodeBundleDocument(bytes: Uint8Array): BundleDocument {
   let json: unknown;
   try {
@@ -77,12 +84,19 @@ export function decodeBundleDocument(bytes: Uint8Array): BundleDocument {
     );
   }
   const result = documentSchema.safeParse(json);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new EdgeBundleError(
-    'BUNDLE_INVALID',
-    `bundle.json is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? 'unknown'}`,
-  );
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new EdgeBundleError(
+      'BUNDLE_INVALID',
+      `bundle.json is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? 'unknown'}`,
+    );
+  }
+  if (!encodeBundleDocument(result.data).equals(bytes)) {
+    throw new EdgeBundleError('BUNDLE_INVALID', 'bundle.json is not in the one form that its content has', {
+      hint: 'It was changed after the build, or a newer version of edge-bundle made it.',
+    });
+  }
+  return result.data;
 }
 
 /** What names a bundle: the digest of `bundle.json`, and its first 16 hex digits for file names. */

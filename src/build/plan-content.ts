@@ -1,0 +1,125 @@
+import type { BundleBlob } from '../bundle/bundle-document.ts';
+import { packedBlobBytes } from '../bundle/bundle-layout.ts';
+import type { Descriptor } from '../content/descriptor.ts';
+import type { Digest } from '../content/digest.ts';
+import { collectGraph, type Graph, type GraphOptions } from '../content/graph.ts';
+import { isCompressed } from '../content/media-types.ts';
+import type { ContentStore, ReadOnlyContentStore } from '../content/store.ts';
+import type { Copier } from '../copy/copier.ts';
+import { EdgeBundleError } from '../errors.ts';
+import type { FailureCollector } from './failure-collector.ts';
+import { Readable } from 'node:stream';
+
+/** The graph of an image, and where its content can be fetched. */
+export interface SourcedGraph {
+  readonly reference: string;
+  readonly source: ReadOnlyContentStore;
+  readonly graph: Graph;
+}
+
+/** A blob that is to be fetched, from a repository that has it, for an image that wants it. */
+export interface PlannedBlob {
+  readonly blob: Descriptor;
+  readonly source: ReadOnlyContentStore;
+  readonly wantedBy: string;
+}
+
+export interface ContentPlan {
+  /** All blobs of the bundle, in their order. */
+  readonly blobs: BundleBlob[];
+  /** To be fetched in any order. */
+  readonly stored: readonly PlannedBlob[];
+  /** To be fetched one after the other, in this order. */
+  readonly compressed: readonly PlannedBlob[];
+  readonly downloadBytes: number;
+  /** What the images have, each taken by itself. */
+  readonly referencedBytes: number;
+}
+
+/** @throws EdgeBundleError UNSUPPORTED for digests that a bundle cannot hold, and what `collectGraph` throws */
+export async function collectImage(
+  reference: string,
+  source: ReadOnlyContentStore,
+  root: Descriptor,
+  options: GraphOptions,
+): Promise<SourcedGraph> {
+  const graph = await collectGraph(source, root, options);
+  for (const { digest } of [...graph.manifests.map(({ descriptor }) => descriptor), ...graph.blobs]) {
+    if (digest.startsWith('sha256:')) continue;
+    throw new EdgeBundleError('UNSUPPORTED', `${digest}: a bundle holds content with sha256 digests only`);
+  }
+  return { reference, source, graph };
+}
+
+/**
+ * Decides what the bundle holds, in which order and how; and fetches the small content that comes first, manifests and
+ * configs, into `metadata`.
+ *
+ * Manifests and small blobs come first and are compressed together. Layers follow in the order of the images: those that
+ * are compressed already as they are, then those that are not.
+ */
+export async function planContent(
+  images: readonly SourcedGraph[],
+  metadata: ContentStore,
+  copier: Copier,
+  failures: FailureCollector,
+): Promise<ContentPlan> {
+  const manifests = new Map<Digest, Descriptor>();
+  const planned = new Map<Digest, PlannedBlob>();
+  let referencedBytes = 0;
+  for (const { reference, source, graph } of images) {
+    for (const { descriptor, bytes } of graph.manifests) {
+      referencedBytes += descriptor.size;
+      if (manifests.has(descriptor.digest)) continue;
+      manifests.set(descriptor.digest, descriptor);
+      await metadata.push(descriptor, Readable.from([bytes]));
+    }
+    for (const blob of graph.blobs) {
+      referencedBytes += blob.size;
+      const known = planned.get(blob.digest);
+      if (known === undefined) planned.set(blob.digest, { blob, source, wantedBy: reference });
+      else if (known.blob.size !== blob.size) throw differentSizes(known, blob, reference);
+    }
+  }
+
+  const small: PlannedBlob[] = [];
+  const stored: PlannedBlob[] = [];
+  const compressed: PlannedBlob[] = [];
+  for (const entry of planned.values()) {
+    const { digest, mediaType, size } = entry.blob;
+    if (manifests.has(digest)) continue;
+    const group = isCompressed(mediaType) ? stored : size <= packedBlobBytes ? small : compressed;
+    group.push(entry);
+  }
+  await Promise.all(
+    small.map(({ blob, source, wantedBy }) =>
+      failures.run(wantedBy, async () => {
+        await copier.copyContent(source, metadata, blob);
+      }),
+    ),
+  );
+  failures.throwIfAny('CONTENT_MISSING', `${failures.count} of the images' configs cannot be had`);
+
+  const inBundle =
+    (storage: BundleBlob['storage']) =>
+    ({ digest, size }: Descriptor): BundleBlob => ({ digest, size, storage });
+  const blobOf = ({ blob }: PlannedBlob): Descriptor => blob;
+  return {
+    blobs: [
+      ...[...manifests.values(), ...small.map(blobOf)].map(inBundle('zstd')),
+      ...stored.map(blobOf).map(inBundle('stored')),
+      ...compressed.map(blobOf).map(inBundle('zstd')),
+    ],
+    stored,
+    compressed,
+    downloadBytes: [...stored, ...compressed].reduce((sum, { blob }) => sum + blob.size, 0),
+    referencedBytes,
+  };
+}
+
+function differentSizes(known: PlannedBlob, blob: Descriptor, reference: string): EdgeBundleError {
+  return new EdgeBundleError(
+    'CONTENT_INVALID',
+    `${blob.digest} has ${known.blob.size} bytes in ${known.wantedBy} and ${blob.size} in ${reference}; one of them is wrong`,
+  );
+}

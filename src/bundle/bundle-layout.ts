@@ -1,0 +1,106 @@
+import type { Digest } from '../content/digest.ts';
+import type { BundleDocument } from './bundle-document.ts';
+import { blobPath, documentPath, encodeIndex, indexPath, ociLayoutFile } from './image-layout.ts';
+import { tarEntryBytes, tarTrailerBytes } from './tar-entry.ts';
+
+/** The most content of a compressed frame: what is decompressed to read one byte of it. */
+export const compressedFrameContentBytes = 1024 * 1024;
+
+/** The most content of a stored frame; the seek table allows 1 GiB. A multiple of a block. */
+export const storedFrameContentBytes = 512 * 1024 * 1024;
+
+/** Compressed blobs up to this size share frames; a larger one has frames of its own. */
+export const packedBlobBytes = 256 * 1024;
+
+/** A skippable frame behind `bundle.json`: a signature made later takes its place, and nothing behind it moves. */
+export const reservedFrameBytes = 16 * 1024;
+
+/** A file of the archive. Offsets and sizes are in bytes of the archive, which is what all frames contain together. */
+export interface BundleEntry {
+  readonly path: string;
+  readonly size: number;
+  /** Of the header. */
+  readonly tarOffset: number;
+  /** Undefined for the three files before the blobs. */
+  readonly digest?: Digest | undefined;
+}
+
+/** Frames that follow each other, and whose content is cut at the same size. */
+export interface FrameRun {
+  readonly kind: 'zstd' | 'stored' | 'reserved';
+  /** The entries whose headers, content and padding it holds: [first, end). Empty for the archive's trailer. */
+  readonly firstEntry: number;
+  readonly endEntry: number;
+  readonly tarOffset: number;
+  readonly contentBytes: number;
+  /** The index of its first frame in the file. */
+  readonly firstFrame: number;
+  readonly frameCount: number;
+}
+
+/**
+ * Where everything is, as far as `bundle.json` alone tells: all entries, their offsets in the archive, and how the archive
+ * is cut into frames. Only the sizes of compressed frames are not known from it (docs/bundle-format.md).
+ */
+export interface BundleLayout {
+  readonly document: BundleDocument;
+  readonly documentBytes: Buffer;
+  readonly head: readonly { readonly path: string; readonly bytes: Buffer }[];
+  readonly entries: readonly BundleEntry[];
+  readonly runs: readonly FrameRun[];
+  readonly frameCount: number;
+}
+
+/** @param documentBytes `encodeBundleDocument(document)` */
+export function planLayout(document: BundleDocument, documentBytes: Buffer): BundleLayout {
+  const head = [
+    ociLayoutFile,
+    { path: indexPath, bytes: encodeIndex(document) },
+    { path: documentPath, bytes: documentBytes },
+  ];
+  const entries: BundleEntry[] = [];
+  let tarOffset = 0;
+  const addEntry = (path: string, size: number, digest?: Digest): void => {
+    entries.push({ path, size, digest, tarOffset });
+    tarOffset += tarEntryBytes(size);
+  };
+  for (const { path, bytes } of head) addEntry(path, bytes.byteLength);
+  for (const { digest, size } of document.blobs) addEntry(blobPath(digest), size, digest);
+
+  const runs: FrameRun[] = [];
+  let frameCount = 0;
+  const addRun = (kind: FrameRun['kind'], firstEntry: number, endEntry: number, contentBytes: number): void => {
+    const previous = runs.at(-1);
+    const frames =
+      kind === 'reserved'
+        ? 1
+        : Math.ceil(contentBytes / (kind === 'stored' ? storedFrameContentBytes : compressedFrameContentBytes));
+    runs.push({
+      kind,
+      firstEntry,
+      endEntry,
+      tarOffset: previous === undefined ? 0 : previous.tarOffset + previous.contentBytes,
+      contentBytes,
+      firstFrame: frameCount,
+      frameCount: frames,
+    });
+    frameCount += frames;
+  };
+  const bytesOf = (first: number, end: number): number =>
+    entries.slice(first, end).reduce((sum, { size }) => sum + tarEntryBytes(size), 0);
+
+  addRun('zstd', 0, head.length, bytesOf(0, head.length));
+  addRun('reserved', head.length, head.length, 0);
+  const isPacked = (blob: { storage: string; size: number } | undefined): boolean =>
+    blob?.storage === 'zstd' && blob.size <= packedBlobBytes;
+  for (let first = 0; first < document.blobs.length;) {
+    const { blobs } = document;
+    let end = first + 1;
+    if (isPacked(blobs[first])) while (isPacked(blobs[end])) end += 1;
+    const [from, to] = [first + head.length, end + head.length];
+    addRun(blobs[first]?.storage ?? 'stored', from, to, bytesOf(from, to));
+    first = end;
+  }
+  addRun('zstd', entries.length, entries.length, tarTrailerBytes);
+  return { document, documentBytes, head, entries, runs, frameCount };
+}

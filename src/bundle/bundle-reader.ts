@@ -1,0 +1,149 @@
+import { Readable } from 'node:stream';
+
+import type { Descriptor } from '../content/descriptor.ts';
+import { type Digest, isDigest } from '../content/digest.ts';
+import type { FetchOptions, ReadOnlyContentStore, Resolver } from '../content/store.ts';
+import { abortedError, EdgeBundleError, isEdgeBundleError } from '../errors.ts';
+import { type BundleContent, type BundleDocument, bundleIdentity, contentDescriptor } from './bundle-document.ts';
+import type { FrameReader } from './frame-reader.ts';
+import type { BundleEntry, BundleLayout } from './bundle-layout.ts';
+import { PartFiles } from './part-files.ts';
+import { readHead } from './read-head.ts';
+import { tarBlockBytes } from './tar-entry.ts';
+
+/**
+ * A content bundle as a store: reads any blob, or a range of it, in place. The file, or its parts, may be on read-only
+ * media; nothing is unpacked.
+ *
+ * Opening checks that the file's structure is exactly the one that `bundle.json` implies. The blobs' content is checked by
+ * whoever keeps it, as with every store, and by `verifyBundle`.
+ */
+export class BundleReader implements ReadOnlyContentStore, Resolver {
+  readonly #files: PartFiles;
+  readonly #frames: FrameReader;
+  readonly #blobs: ReadonlyMap<Digest, BundleEntry>;
+  readonly #contents: ReadonlyMap<string, BundleContent>;
+  readonly layout: BundleLayout;
+  /** The first 16 hex digits of `digest`. */
+  readonly id: string;
+  /** Of `bundle.json`. */
+  readonly digest: Digest;
+
+  private constructor(files: PartFiles, layout: BundleLayout, frames: FrameReader) {
+    this.#files = files;
+    this.#frames = frames;
+    this.layout = layout;
+    const { id, digest } = bundleIdentity(layout.documentBytes);
+    this.id = id;
+    this.digest = digest;
+    const blobs = new Map<Digest, BundleEntry>();
+    for (const entry of layout.entries) if (entry.digest !== undefined) blobs.set(entry.digest, entry);
+    this.#blobs = blobs;
+    this.#contents = new Map(
+      [...layout.document.charts, ...layout.document.images].flatMap((content) => [
+        [content.digest, content],
+        [content.reference, content],
+      ]),
+    );
+  }
+
+  /**
+   * @param path the bundle; its name without `_part00` where it is in parts; one of its parts; or the folder it is alone in
+   * @throws EdgeBundleError FILE_FAILED, BUNDLE_INVALID, BUNDLE_PART_MISSING, UNSUPPORTED
+   */
+  static async open(path: string): Promise<BundleReader> {
+    const files = await PartFiles.open(path);
+    try {
+      const { layout, frames } = await readHead(files);
+      return new BundleReader(files, layout, frames);
+    } catch (error) {
+      await files.close();
+      throw error;
+    }
+  }
+
+  get document(): BundleDocument {
+    return this.layout.document;
+  }
+
+  /** The size of the file, or of all its parts, in bytes. */
+  get bytes(): number {
+    return this.#files.size;
+  }
+
+  /** The files that were opened: one, or the parts in order. */
+  get paths(): readonly string[] {
+    return this.#files.paths;
+  }
+
+  exists(target: Descriptor): Promise<boolean> {
+    return Promise.resolve(this.#blobs.get(target.digest)?.size === target.size);
+  }
+
+  fetch(target: Descriptor, options: FetchOptions = {}): Promise<Readable> {
+    const entry = this.#blobs.get(target.digest);
+    if (entry?.size !== target.size) {
+      const what = entry === undefined ? '' : ` with ${target.size} bytes (it has ${entry.size})`;
+      return Promise.reject(new EdgeBundleError('NOT_FOUND', `${target.digest}${what} is not in bundle ${this.id}`));
+    }
+    const { start = 0, end = entry.size } = options.range ?? {};
+    if (start < 0 || start > end || end > entry.size) {
+      return Promise.reject(
+        new EdgeBundleError(
+          'FAILED',
+          `bytes ${start} to ${end} are not within the ${entry.size} bytes of ${target.digest}`,
+        ),
+      );
+    }
+    const from = entry.tarOffset + tarBlockBytes + start;
+    return Promise.resolve(Readable.from(this.#read(entry, from, end - start, options.signal), { objectMode: false }));
+  }
+
+  /** @param reference an image's or chart's reference in normal form, or its digest */
+  resolve(reference: string): Promise<Descriptor> {
+    const content = this.#contents.get(reference);
+    if (content !== undefined) return Promise.resolve(contentDescriptor(content));
+    return Promise.reject(
+      new EdgeBundleError(
+        'NOT_FOUND',
+        `${isDigest(reference) ? reference : `'${reference}'`} is not in bundle ${this.id}`,
+      ),
+    );
+  }
+
+  /**
+   * Bytes of the archive itself: headers and padding too. Framing that is not as it has to be ends it with BUNDLE_INVALID.
+   */
+  readArchive(tarOffset: number, length: number): AsyncGenerator<Buffer> {
+    return this.#frames.read(tarOffset, length);
+  }
+
+  /** The content of the frame that is kept free for a signature, with its header. */
+  readReservedFrame(): Promise<Buffer> {
+    return this.#frames.readReserved();
+  }
+
+  async close(): Promise<void> {
+    await this.#files.close();
+  }
+
+  async *#read(
+    entry: BundleEntry,
+    tarOffset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of this.#frames.read(tarOffset, length)) {
+        if (signal?.aborted === true) throw abortedError(signal);
+        yield chunk;
+      }
+    } catch (error) {
+      if (!isEdgeBundleError(error, 'BUNDLE_INVALID')) throw error;
+      throw new EdgeBundleError('BUNDLE_INVALID', `${entry.path}: ${error.message}`, {
+        hint: 'The file was damaged after the build; copy it again.',
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { contentDescriptor } from './bundle-document.ts';
+import { collectGraph } from '../content/graph.ts';
+import { mediaTypes } from '../content/media-types.ts';
+import type { OperationOptions } from '../content/store.ts';
+import { ContentVerifier } from '../content/verify.ts';
+import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import type { BundleEntry } from './bundle-layout.ts';
+import { reservedFrameBytes } from './bundle-layout.ts';
+import type { BundleReader } from './bundle-reader.ts';
+import { reservedFrame } from './seek-table.ts';
+import { tarBlockBytes, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
+
+export interface VerifyBundleOptions extends OperationOptions {
+  /** Called as bytes of content have been hashed. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface BundleVerification {
+  /** Images and charts. */
+  readonly images: number;
+  readonly blobs: number;
+  /** Of all blobs. */
+  readonly bytes: number;
+  /** Everything that is not as it has to be; empty where the bundle is good. */
+  readonly failures: readonly EdgeBundleError[];
+}
+
+/**
+ * Reads the whole bundle: every header, every blob against its digest, all that lies between; and every image's graph,
+ * whether all that it needs is in the bundle. Goes on after a failure, so that all are found in one run.
+ *
+ * @throws EdgeBundleError FILE_FAILED where the media cannot be read, ABORTED
+ */
+export async function verifyBundle(
+  bundle: BundleReader,
+  options: VerifyBundleOptions = {},
+): Promise<BundleVerification> {
+  const { signal, onProgress } = options;
+  const { document, entries, head } = bundle.layout;
+  const failures: EdgeBundleError[] = [];
+  const check = async (task: () => Promise<void>): Promise<void> => {
+    throwIfAborted(signal);
+    try {
+      await task();
+    } catch (error) {
+      if (!isEdgeBundleError(error) || isEdgeBundleError(error, 'FILE_FAILED', 'ABORTED')) throw error;
+      failures.push(error);
+    }
+  };
+
+  for (const entry of entries) {
+    const bytes = head.find(({ path }) => path === entry.path)?.bytes;
+    await check(() => (bytes === undefined ? verifyBlob(bundle, entry, onProgress) : verifyFile(bundle, entry, bytes)));
+  }
+  await check(async () => {
+    const reserved = await bundle.readReservedFrame();
+    if (!reserved.equals(reservedFrame(reservedFrameBytes))) throw damaged('the space that is kept for a signature');
+  });
+  await check(async () => {
+    const last = entries.at(-1);
+    const start = last === undefined ? 0 : last.tarOffset + tarBlockBytes + last.size + tarPaddingBytes(last.size);
+    await expectArchive(bundle, start, Buffer.alloc(tarTrailerBytes), 'the end of the archive');
+  });
+  const contents = [...document.images, ...document.charts];
+  for (const content of contents) {
+    await check(async () => {
+      const graph = await collectGraph(bundle, contentDescriptor(content), { signal });
+      for (const blob of graph.blobs) {
+        if (await bundle.exists(blob)) continue;
+        throw new EdgeBundleError(
+          'CONTENT_MISSING',
+          `${content.reference} needs ${blob.digest}, which is not in the bundle`,
+        );
+      }
+    });
+  }
+  return {
+    images: contents.length,
+    blobs: document.blobs.length,
+    bytes: document.blobs.reduce((sum, { size }) => sum + size, 0),
+    failures,
+  };
+}
+
+async function verifyFile(bundle: BundleReader, entry: BundleEntry, bytes: Buffer): Promise<void> {
+  const header = tarHeader(entry.path, entry.size, bundle.document.sourceDateEpoch);
+  const expected = Buffer.concat([header, bytes, Buffer.alloc(tarPaddingBytes(entry.size))]);
+  await expectArchive(bundle, entry.tarOffset, expected, entry.path);
+}
+
+async function verifyBlob(
+  bundle: BundleReader,
+  entry: BundleEntry,
+  onProgress: ((bytes: number) => void) | undefined,
+): Promise<void> {
+  const { digest, path, size, tarOffset } = entry;
+  if (digest === undefined) return;
+  const header = tarHeader(path, size, bundle.document.sourceDateEpoch);
+  await expectArchive(bundle, tarOffset, header, `the header of ${path}`);
+  const verifier = new ContentVerifier({ mediaType: mediaTypes.octetStream, digest, size });
+  try {
+    for await (const chunk of bundle.readArchive(tarOffset + tarBlockBytes, size)) {
+      verifier.update(chunk);
+      onProgress?.(chunk.byteLength);
+    }
+  } catch (error) {
+    if (!isEdgeBundleError(error, 'BUNDLE_INVALID')) throw error;
+    throw new EdgeBundleError('BUNDLE_INVALID', `${path}: ${error.message}`, { cause: error });
+  }
+  verifier.finish();
+  const padding = Buffer.alloc(tarPaddingBytes(size));
+  await expectArchive(bundle, tarOffset + tarBlockBytes + size, padding, `the padding of ${path}`);
+}
+
+async function expectArchive(bundle: BundleReader, tarOffset: number, expected: Buffer, what: string): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of bundle.readArchive(tarOffset, expected.byteLength)) chunks.push(chunk);
+  if (!Buffer.concat(chunks).equals(expected)) throw damaged(what);
+}
+
+function damaged(what: string): EdgeBundleError {
+  return new EdgeBundleError('BUNDLE_INVALID', `${what} in the bundle is damaged`, {
+    hint: 'The file was changed after the build; copy it again.',
+  });
+}
