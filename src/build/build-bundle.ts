@@ -31,7 +31,7 @@ export interface WantedImage {
 
 export type BuildEvent =
   | { readonly type: 'resolved'; readonly reference: string; readonly digest: Digest }
-  /** Downloads begin: so many blobs with so many bytes are in the bundle, of which `presentBytes` are in place. */
+  /** Downloads begin: so many blobs with so many bytes are in the bundle; an earlier run left `presentBytes` in place. */
   | {
       readonly type: 'planned';
       readonly path: string;
@@ -134,7 +134,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
       path: writer.target.path,
       blobs: plan.blobs.length,
       bytes: stored,
-      presentBytes: stored - plan.downloadBytes + present,
+      presentBytes: present,
     });
     const fetchBlob = ({ blob, source, wantedBy }: (typeof plan.stored)[number]): Promise<void> =>
       failures.run(wantedBy, async () => {

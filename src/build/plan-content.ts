@@ -31,7 +31,6 @@ export interface ContentPlan {
   readonly stored: readonly PlannedBlob[];
   /** To be fetched one after the other, in this order. */
   readonly compressed: readonly PlannedBlob[];
-  readonly downloadBytes: number;
   /** What the images have, each taken by itself. */
   readonly referencedBytes: number;
 }
@@ -112,7 +111,6 @@ export async function planContent(
     ],
     stored,
     compressed,
-    downloadBytes: [...stored, ...compressed].reduce((sum, { blob }) => sum + blob.size, 0),
     referencedBytes,
   };
 }
