@@ -1,0 +1,66 @@
+import type { OperationOptions } from '../content/store.ts';
+import { EdgeBundleError } from '../errors.ts';
+import { Authenticator } from './authenticator.ts';
+import type { CredentialSource } from './credentials.ts';
+import { isRepositoryName, parseRegistry } from './reference.ts';
+import { RegistryConnection } from './registry-connection.ts';
+import { Repository, type RepositoryOptions } from './repository.ts';
+import { RepositoryAccess } from './repository-access.ts';
+import { Transport, type TransportOptions } from './transport.ts';
+
+export interface RegistryClientOptions extends TransportOptions, RepositoryOptions {
+  /** Who logs in where. Default: everything is asked for anonymously. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
+/** A client of OCI registries: one for all that a program does, since its repositories share connections and logins. */
+export class RegistryClient {
+  readonly #options: RegistryClientOptions;
+  readonly #transport: Transport;
+  readonly #authenticator: Authenticator;
+  readonly #repositories = new Map<string, Repository>();
+
+  /** @throws EdgeBundleError CONFIG_INVALID where `ca` holds no certificate, REFERENCE_INVALID for a bad host */
+  constructor(options: RegistryClientOptions = {}) {
+    this.#options = options;
+    this.#transport = new Transport(options);
+    this.#authenticator = new Authenticator(this.#transport, options.credentials);
+  }
+
+  /**
+   * A repository, the same object each time. Nothing is sent yet.
+   *
+   * @throws EdgeBundleError REFERENCE_INVALID
+   */
+  repository(registry: string, repository: string): Repository {
+    const connection = this.#connection(registry);
+    if (!isRepositoryName(repository)) {
+      throw new EdgeBundleError('REFERENCE_INVALID', `${JSON.stringify(repository)} is not the name of a repository`);
+    }
+    const access = new RepositoryAccess(connection, repository);
+    const known = this.#repositories.get(access.label);
+    if (known !== undefined) return known;
+    const opened = new Repository(access, this.#options);
+    this.#repositories.set(access.label, opened);
+    return opened;
+  }
+
+  /**
+   * Whether `registry` answers, and takes the login where there are credentials for it: without these, a registry that
+   * wants a login is fine too, for some of its repositories may be public.
+   *
+   * @throws EdgeBundleError AUTH_FAILED, TLS_UNTRUSTED, REGISTRY_UNAVAILABLE, TIMEOUT, REGISTRY_ERROR, ABORTED
+   */
+  async ping(registry: string, options: OperationOptions = {}): Promise<void> {
+    await this.#connection(registry).ping(options);
+  }
+
+  /** Ends all connections, used ones too. */
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  #connection(registry: string): RegistryConnection {
+    return new RegistryConnection(parseRegistry(registry), this.#transport, this.#authenticator);
+  }
+}

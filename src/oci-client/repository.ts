@@ -1,0 +1,104 @@
+import type { Readable } from 'node:stream';
+
+import { z } from 'zod';
+
+import type { Descriptor } from '../content/descriptor.ts';
+import { isManifest } from '../content/media-types.ts';
+import type {
+  ContentStore,
+  FetchOptions,
+  Mounter,
+  OperationOptions,
+  PushOptions,
+  Referrers,
+  Resolver,
+  Tagger,
+} from '../content/store.ts';
+import { contentExists, fetchContent } from './fetch-content.ts';
+import { pushManifest, resolveManifest, tagManifest } from './manifests.ts';
+import { readPages } from './pages.ts';
+import { ReferrersIndex } from './referrers-index.ts';
+import type { RepositoryAccess } from './repository-access.ts';
+import { mountBlob, uploadBlob } from './upload-blob.ts';
+
+export interface RepositoryOptions {
+  /** Blobs are pushed in parts of this size, in bytes. Default: each in one piece. */
+  readonly chunkBytes?: number | undefined;
+}
+
+const tagsSchema = z.object({ tags: z.array(z.string()).nullish() });
+
+/**
+ * One repository of a registry (OCI distribution-spec v1.1) as a store. All methods throw EdgeBundleErrors: NOT_FOUND,
+ * AUTH_FAILED, ACCESS_DENIED, TLS_UNTRUSTED, REGISTRY_UNAVAILABLE, TIMEOUT, REGISTRY_ERROR, ABORTED, besides those that the
+ * interfaces name.
+ */
+export class Repository implements ContentStore, Resolver, Tagger, Mounter, Referrers {
+  readonly repositoryName: string;
+  /** The registry. */
+  readonly mountScope: string;
+  readonly #access: RepositoryAccess;
+  readonly #chunkBytes: number | undefined;
+  readonly #referrers: ReferrersIndex;
+
+  constructor(access: RepositoryAccess, options: RepositoryOptions = {}) {
+    this.repositoryName = access.name;
+    this.mountScope = access.registry;
+    this.#access = access;
+    this.#chunkBytes = options.chunkBytes;
+    this.#referrers = new ReferrersIndex(access);
+  }
+
+  fetch(target: Descriptor, options: FetchOptions = {}): Promise<Readable> {
+    return fetchContent(this.#access, target, options);
+  }
+
+  exists(target: Descriptor, options: OperationOptions = {}): Promise<boolean> {
+    return contentExists(this.#access, target, options);
+  }
+
+  async push(expected: Descriptor, content: Readable, options: PushOptions = {}): Promise<void> {
+    const { signal } = options;
+    // It may fail before it is read; whoever reads it then gets the error.
+    content.on('error', () => undefined);
+    try {
+      if (await contentExists(this.#access, expected, { signal, actions: 'pull,push' })) return;
+      if (isManifest(expected.mediaType)) {
+        await pushManifest(this.#access, expected, content, { signal, referrers: this.#referrers });
+      } else {
+        await uploadBlob(this.#access, expected, content, { signal, chunkBytes: this.#chunkBytes });
+      }
+    } finally {
+      content.destroy();
+    }
+  }
+
+  /** @param reference a tag or a digest: `1.27`, `sha256:…` */
+  resolve(reference: string, options: OperationOptions = {}): Promise<Descriptor> {
+    return resolveManifest(this.#access, reference, options);
+  }
+
+  tag(target: Descriptor, reference: string, options: OperationOptions = {}): Promise<void> {
+    return tagManifest(this.#access, target, reference, options);
+  }
+
+  mount(target: Descriptor, fromRepository: string, options: OperationOptions = {}): Promise<boolean> {
+    return mountBlob(this.#access, target, fromRepository, options);
+  }
+
+  referrers(target: Descriptor, options: OperationOptions = {}): Promise<readonly Descriptor[]> {
+    return this.#referrers.list(target, options);
+  }
+
+  /** All tags, in the registry's order. @throws EdgeBundleError NOT_FOUND where the repository does not exist */
+  async tags(options: OperationOptions = {}): Promise<readonly string[]> {
+    const pages = await readPages(this.#access, {
+      what: `cannot list the tags of ${this.#access.label}`,
+      path: 'tags/list',
+      accept: 'application/json',
+      schema: tagsSchema,
+      signal: options.signal,
+    });
+    return pages.flatMap((page) => page.tags ?? []);
+  }
+}

@@ -1,0 +1,70 @@
+import { Readable } from 'node:stream';
+
+import type { Descriptor } from '../content/descriptor.ts';
+import { bytesOf, ContentVerifier } from '../content/verify.ts';
+
+/**
+ * Content on its way up, in parts, verified as it passes. The last piece is held back until the whole has been
+ * verified: what does not match is never sent completely, so that no registry can take it.
+ */
+export class UploadSource {
+  readonly #pieces: AsyncGenerator<Buffer, undefined>;
+  #rest: Buffer = Buffer.alloc(0);
+  #failure: Error | undefined;
+
+  constructor(expected: Descriptor, content: Readable, signal: AbortSignal | undefined) {
+    this.#pieces = heldBack(expected, bytesOf(content, signal));
+  }
+
+  /** Why the content could not be read or did not match; undefined where it did, so far. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** The next `lengthBytes` bytes, to be read before the part that follows. */
+  part(lengthBytes: number): Readable {
+    return Readable.from(this.#take(lengthBytes), { objectMode: false, highWaterMark: 256 * 1024 });
+  }
+
+  /**
+   * Reads to the end, where all parts have been taken.
+   *
+   * @throws EdgeBundleError SIZE_MISMATCH, DIGEST_MISMATCH, and what the content fails with
+   */
+  async finish(): Promise<void> {
+    await this.#next();
+  }
+
+  async *#take(lengthBytes: number): AsyncGenerator<Buffer> {
+    let missing = lengthBytes;
+    while (missing > 0) {
+      if (this.#rest.byteLength === 0) this.#rest = (await this.#next()) ?? Buffer.alloc(0);
+      const piece = this.#rest.subarray(0, missing);
+      this.#rest = this.#rest.subarray(piece.byteLength);
+      missing -= piece.byteLength;
+      yield piece;
+    }
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    try {
+      return (await this.#pieces.next()).value;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw this.#failure;
+    }
+  }
+}
+
+async function* heldBack(expected: Descriptor, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer, undefined> {
+  const verifier = new ContentVerifier(expected);
+  let held: Buffer | undefined;
+  for await (const piece of content) {
+    if (piece.byteLength === 0) continue;
+    verifier.update(piece);
+    if (held !== undefined) yield held;
+    held = piece;
+  }
+  verifier.finish();
+  if (held !== undefined) yield held;
+}
