@@ -1,7 +1,8 @@
 const placeholder = '[redacted]';
 const minimumSecretLength = 4;
 
-const secrets = new Set<string>();
+/** Longest first: a secret that another one begins with must not leave the rest of that one. */
+let secrets: readonly string[] = [];
 
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[A-Za-z0-9\-._~+/]{4,}=*/g, `$1 ${placeholder}`],
@@ -18,9 +19,8 @@ const patterns: readonly (readonly [RegExp, string])[] = [
  */
 export function registerSecret(secret: string): void {
   if (secret.length < minimumSecretLength) return;
-  secrets.add(secret);
-  secrets.add(Buffer.from(secret, 'utf8').toString('base64'));
-  secrets.add(encodeURIComponent(secret));
+  const forms = [secret, Buffer.from(secret, 'utf8').toString('base64'), encodeURIComponent(secret)];
+  secrets = [...new Set([...secrets, ...forms])].sort((a, b) => b.length - a.length);
 }
 
 /** `text` without registered secrets, authorization values, credentials in URLs, and signed query parameters. */

@@ -1,3 +1,5 @@
+import pLimit from 'p-limit';
+
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Digest } from './digest.ts';
@@ -40,7 +42,7 @@ const maxDepth = 16;
  */
 export async function collectGraph(fetcher: Fetcher, root: Descriptor, options: GraphOptions = {}): Promise<Graph> {
   const { signal, descend } = options;
-  const limit = options.limit ?? ((task) => task());
+  const limit: NonNullable<GraphOptions['limit']> = options.limit ?? pLimit(1);
   const reading = new Map<Digest, Promise<ManifestNode | undefined>>();
   const absentSubjects = new Map<Digest, Descriptor>();
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { abortedError, EdgeBundleError, throwIfAborted } from '../errors.ts';
+import { abortedError, EdgeBundleError, systemErrorCode, throwIfAborted } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import { digestAlgorithm, Digester } from './digest.ts';
 import type { Fetcher, OperationOptions } from './store.ts';
@@ -95,6 +95,8 @@ export async function readContent(
 
 /**
  * The chunks of a byte stream as buffers. Leaving the loop destroys the stream; so does `signal`, with an ABORTED error.
+ *
+ * @throws EdgeBundleError TRANSFER_INCOMPLETE where the stream is destroyed before its end, ABORTED; what the stream fails with
  */
 export async function* bytesOf(content: Readable, signal?: AbortSignal): AsyncGenerator<Buffer> {
   const onAbort = (): void => {
@@ -104,6 +106,9 @@ export async function* bytesOf(content: Readable, signal?: AbortSignal): AsyncGe
   if (signal?.aborted === true) onAbort();
   try {
     for await (const chunk of content) yield chunk as Buffer;
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    throw new EdgeBundleError('TRANSFER_INCOMPLETE', 'the content broke off before its end', { cause: error });
   } finally {
     signal?.removeEventListener('abort', onAbort);
     content.destroy();

@@ -11,9 +11,18 @@ import { fileError } from './file-error.ts';
  * @throws EdgeBundleError NO_SPACE, FILE_FAILED
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
+    await replaceFile(path, content);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw fileError(error, `cannot write '${path}'`);
+  }
+}
+
+async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
     const handle = await open(temporary, 'wx');
     try {
       await handle.writeFile(content);
@@ -22,10 +31,9 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
       await handle.close();
     }
     await rename(temporary, path);
-    await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true });
-    throw fileError(error, `cannot write '${path}'`);
+    throw error;
   }
 }
 

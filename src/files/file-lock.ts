@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,7 +16,7 @@ const pollMs = 10;
 
 export interface FileLockOptions {
   /** How long to wait for another holder; in milliseconds. Default: not at all. */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,18 +36,18 @@ type Holder = z.infer<typeof holderSchema>;
  */
 export class FileLock {
   readonly #path: string;
+  readonly #nonce: string;
   readonly #heartbeat: NodeJS.Timeout;
-  readonly #releaseAtExit: () => void;
 
-  private constructor(path: string) {
+  private constructor(path: string, nonce: string) {
     this.#path = path;
+    this.#nonce = nonce;
     this.#heartbeat = setInterval(() => {
       const now = new Date();
       utimes(path, now, now).catch(() => undefined);
     }, heartbeatMs);
     this.#heartbeat.unref();
-    this.#releaseAtExit = () => rmSync(path, { force: true });
-    process.once('exit', this.#releaseAtExit);
+    releaseAtExit(path);
   }
 
   /** @throws EdgeBundleError LOCKED where somebody else holds it, FILE_FAILED, NO_SPACE, ABORTED */
@@ -60,12 +60,7 @@ export class FileLock {
     });
     for (;;) {
       throwIfAborted(signal);
-      try {
-        await writeFile(path, JSON.stringify(holder), { flag: 'wx' });
-        return new FileLock(path);
-      } catch (error) {
-        if (systemErrorCode(error) !== 'EEXIST') throw fileError(error, `cannot lock '${path}'`);
-      }
+      if (await createExclusively(path, JSON.stringify(holder))) return new FileLock(path, holder.nonce);
       if (await removeStale(path)) continue;
       if (Date.now() >= deadline) {
         throw new EdgeBundleError('LOCKED', `another process is at work here: '${path}' is held`, {
@@ -78,8 +73,10 @@ export class FileLock {
 
   async release(): Promise<void> {
     clearInterval(this.#heartbeat);
-    process.removeListener('exit', this.#releaseAtExit);
-    await rm(this.#path, { force: true });
+    heldPaths.delete(this.#path);
+    // A process that was suspended for long may have lost the lock to another one.
+    const holder = await readHolder(this.#path);
+    if (typeof holder === 'object' && holder.nonce === this.#nonce) await rm(this.#path, { force: true });
   }
 }
 
@@ -93,25 +90,62 @@ export async function withFileLock<T>(path: string, options: FileLockOptions, ta
   }
 }
 
+const heldPaths = new Set<string>();
+let isReleasingAtExit = false;
+
+/** One listener for all locks: a process may hold more of them than an emitter likes to have listeners. */
+function releaseAtExit(path: string): void {
+  heldPaths.add(path);
+  if (isReleasingAtExit) return;
+  isReleasingAtExit = true;
+  process.on('exit', () => {
+    for (const held of heldPaths) rmSync(held, { force: true });
+  });
+}
+
+/** False where the file is there already. A full disk leaves no empty file behind. */
+async function createExclusively(path: string, content: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'wx');
+    try {
+      await file.writeFile(content);
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return false;
+    throw fileError(error, `cannot lock '${path}'`);
+  }
+}
+
 /** True where the lock is free now, or may be: the caller tries again. */
 async function removeStale(path: string): Promise<boolean> {
-  const found = await readHolder(path);
-  if (found === 'gone') return true;
-  if (found !== 'unreadable' && !(await isDead(found, path))) return false;
-  if (found === 'unreadable' && (await ageMs(path)) < staleMs) return false;
-  const aside = `${path}.${randomUUID()}.stale`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return true;
-    throw fileError(error, `cannot remove the stale lock '${path}'`);
+  const holder = await readHolder(path);
+  if (holder === 'gone') return true;
+  if (!(await isStale(holder, path))) return false;
+  // One process at a time removes a dead holder's lock, after another look. Of two that saw the same one, the slower would
+  // else remove the lock that the quicker has taken meanwhile.
+  const removal = `${path}.removal`;
+  if (!(await createExclusively(removal, ''))) {
+    if (!isOld(await ageMs(removal))) return false;
+    await rm(removal, { force: true });
+    return true;
   }
-  const taken = await readHolder(aside);
-  const isTheStaleOne =
-    typeof found === 'object' && typeof taken === 'object' ? taken.nonce === found.nonce : found === taken;
-  if (isTheStaleOne) await rm(aside, { force: true });
-  else await rename(aside, path);
-  return isTheStaleOne;
+  try {
+    const still = await readHolder(path);
+    if (still !== 'gone' && (await isStale(still, path))) await rm(path, { force: true });
+  } finally {
+    await rm(removal, { force: true });
+  }
+  return true;
+}
+
+async function isStale(holder: Holder | 'unreadable', path: string): Promise<boolean> {
+  return holder === 'unreadable' ? isOld(await ageMs(path)) : isDead(holder, path);
 }
 
 async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'> {
@@ -131,7 +165,7 @@ async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'>
 
 async function isDead(holder: Holder, path: string): Promise<boolean> {
   const self = thisProcess();
-  if (holder.bootId !== self.bootId || holder.pidNamespace !== self.pidNamespace) return (await ageMs(path)) > staleMs;
+  if (holder.bootId !== self.bootId || holder.pidNamespace !== self.pidNamespace) return isOld(await ageMs(path));
   if (holder.startTime !== undefined) return holder.startTime !== processStartTime(holder.pid);
   try {
     process.kill(holder.pid, 0);
@@ -139,6 +173,11 @@ async function isDead(holder: Holder, path: string): Promise<boolean> {
   } catch (error) {
     return systemErrorCode(error) === 'ESRCH';
   }
+}
+
+/** A time in the future counts as well: a machine without a battery for its clock starts in the past. */
+function isOld(age: number): boolean {
+  return Math.abs(age) > staleMs;
 }
 
 async function ageMs(path: string): Promise<number> {
@@ -159,14 +198,19 @@ function thisProcess(): Holder {
   };
 }
 
-/** In clock ticks since boot: field 22 of /proc/PID/stat (proc(5)), which tells apart two processes of one number. */
+/**
+ * In clock ticks since boot: field 22 of /proc/PID/stat (proc(5)), which tells apart two processes of one number.
+ * Undefined where there is no such process, and where it has ended and nobody has asked for its exit status yet.
+ */
 function processStartTime(pid: number): string | undefined {
+  let line: string;
   try {
-    const line = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return line.slice(line.lastIndexOf(')') + 2).split(' ')[19];
+    line = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {
     return undefined;
   }
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' ? undefined : fields[19];
 }
 
 function pidNamespace(): string | undefined {

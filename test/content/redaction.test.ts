@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { redact, registerSecret } from '../../src/redaction.ts';
+
+describe('redact', () => {
+  it('removes a registered secret in every form in which it travels', () => {
+    const secret = 'p@ss/w ord?';
+    registerSecret(secret);
+    const forms = [secret, Buffer.from(secret).toString('base64'), encodeURIComponent(secret)];
+    for (const form of forms) expect(redact(`before ${form} after ${form}`)).toBe('before [redacted] after [redacted]');
+  });
+
+  it('removes a secret that another one begins with, whichever came first', () => {
+    registerSecret('prefix-of');
+    registerSecret('prefix-of-the-longer-one');
+    registerSecret('longest-of-all-tokens');
+    registerSecret('longest-of');
+    expect(redact('prefix-of-the-longer-one')).toBe('[redacted]');
+    expect(redact('longest-of-all-tokens')).toBe('[redacted]');
+  });
+
+  it('does not blank out ordinary words for a secret that is too short to be one', () => {
+    registerSecret('an');
+    registerSecret('');
+    expect(redact('an orange')).toBe('an orange');
+  });
+
+  it.each([
+    ['Authorization: Bearer eyJhbGciOi.J9-_x', 'Authorization: Bearer [redacted]'],
+    ['Authorization: Basic dXNlcjpwYXNz==', 'Authorization: Basic [redacted]'],
+    ['https://user:pass@host/x', 'https://[redacted]@host/x'],
+    ['https://:pass@host/x', 'https://[redacted]@host/x'],
+    ['https://host/x?a=1&X-Amz-Signature=abc&b=2', 'https://host/x?a=1&X-Amz-Signature=[redacted]&b=2'],
+    ['https://host/x?sig=a%2Fb', 'https://host/x?sig=[redacted]'],
+    ['https://host/token?password=x', 'https://host/token?password=[redacted]'],
+    ['https://host/v2/library/nginx/tags/list?n=100', 'https://host/v2/library/nginx/tags/list?n=100'],
+    ['docker.io/library/nginx:1.27@sha256:abc', 'docker.io/library/nginx:1.27@sha256:abc'],
+  ])('turns %s into %s', (text, expected) => {
+    expect(redact(text)).toBe(expected);
+  });
+
+  it('leaves no registered secret in any text', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 12 }), fc.string(), fc.string(), (secret, before, after) => {
+        registerSecret(secret);
+        expect(redact(before + secret + after)).not.toContain(secret);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

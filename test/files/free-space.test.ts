@@ -1,0 +1,28 @@
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+
+import { describe, expect, it } from 'vitest';
+
+import { freeBytes } from '../../src/files/free-space.ts';
+import { whyNoMount, withSmallDisk } from '../support/small-disk.ts';
+import { expectCode } from '../support/store-contract.ts';
+
+describe('freeBytes', () => {
+  it('agrees with df', async () => {
+    const [, available = ''] = execFileSync('df', ['--output=avail', '-B1', tmpdir()], { encoding: 'utf8' }).split(
+      '\n',
+    );
+    const free = await freeBytes(tmpdir());
+    expect(Math.abs(free - Number(available))).toBeLessThan(1e9);
+  });
+
+  it.runIf(whyNoMount === undefined)(`is exact on an empty disk (${whyNoMount ?? 'a tmpfs'})`, async () => {
+    await withSmallDisk(1024 * 1024, async (folder) => {
+      expect(await freeBytes(folder)).toBe(1024 * 1024);
+    });
+  });
+
+  it('says FILE_FAILED where there is no such place', async () => {
+    await expectCode('FILE_FAILED', () => freeBytes('/does/not/exist'));
+  });
+});

@@ -1,0 +1,20 @@
+/** `hold PATH`: takes a lock and keeps it. `count PATH FILE TIMES`: adds 1 to the number in FILE, under the lock. */
+import { readFile, writeFile } from 'node:fs/promises';
+
+import { FileLock, withFileLock } from '../../src/files/file-lock.ts';
+
+const [task, path = '', file = '', times = '0'] = process.argv.slice(2);
+
+if (task === 'hold') {
+  await FileLock.acquire(path);
+  process.send?.('held');
+  setInterval(() => undefined, 1_000);
+} else {
+  for (let time = 0; time < Number(times); time += 1) {
+    await withFileLock(path, { waitMs: 30_000 }, async () => {
+      const number = Number(await readFile(file, 'utf8'));
+      await writeFile(file, String(number + 1));
+    });
+  }
+  process.disconnect();
+}
