@@ -65,6 +65,7 @@ export class CompressedRunWriter implements RunWriter {
   readonly #file: PartialFile;
   readonly #onWritten: (frameBytes: number) => Promise<void>;
   #position: number;
+  /** Of the next frame. */
   #chunks: Buffer[] = [];
   #held = 0;
 
@@ -75,27 +76,18 @@ export class CompressedRunWriter implements RunWriter {
     this.#onWritten = onWritten;
   }
 
-  /** Where the next frame goes. */
-  get position(): number {
-    return this.#position;
-  }
-
   async add(chunk: Buffer): Promise<void> {
-    this.#chunks.push(chunk);
-    this.#held += chunk.byteLength;
-    while (this.#held >= compressedFrameContentBytes) {
-      const all = Buffer.concat(this.#chunks);
-      await this.#writeFrame(all.subarray(0, compressedFrameContentBytes));
-      const rest = all.subarray(compressedFrameContentBytes);
-      this.#chunks = [rest];
-      this.#held = rest.byteLength;
+    for (let rest = chunk; rest.byteLength > 0;) {
+      const taken = rest.subarray(0, compressedFrameContentBytes - this.#held);
+      this.#chunks.push(taken);
+      this.#held += taken.byteLength;
+      rest = rest.subarray(taken.byteLength);
+      if (this.#held === compressedFrameContentBytes) await this.#writeFrame();
     }
   }
 
   async end(): Promise<void> {
-    if (this.#held > 0) await this.#writeFrame(Buffer.concat(this.#chunks));
-    this.#chunks = [];
-    this.#held = 0;
+    if (this.#held > 0) await this.#writeFrame();
   }
 
   /** Only whole frames are kept, and they are in place already. */
@@ -103,8 +95,10 @@ export class CompressedRunWriter implements RunWriter {
     return Promise.resolve();
   }
 
-  async #writeFrame(content: Buffer): Promise<void> {
-    const frame = compressFrame(content);
+  async #writeFrame(): Promise<void> {
+    const frame = compressFrame(Buffer.concat(this.#chunks));
+    this.#chunks = [];
+    this.#held = 0;
     await this.#file.write([frame], this.#position);
     this.#position += frame.byteLength;
     await this.#onWritten(frame.byteLength);

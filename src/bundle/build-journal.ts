@@ -5,16 +5,18 @@ import { z } from 'zod';
 import { digestSchema } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import { systemErrorCode } from '../errors.ts';
+import { writeFileAtomic } from '../files/atomic-file.ts';
 import { bootId } from '../files/boot-id.ts';
 import { fileError } from '../files/file-error.ts';
+import { maxCompressedFrameBytes } from './bundle-layout.ts';
 
-const headerSchema = z.object({ bundle: digestSchema, bootId: z.string().optional() });
+const headerSchema = z.object({ bundle: digestSchema, start: z.int(), bootId: z.string().optional() });
 
 const recordSchema = z.union([
   /** So many bytes of a stored blob are in place. */
   z.object({ blob: digestSchema, bytes: z.int().nonnegative() }),
   /** The frames that a compressed blob has so far, by their compressed sizes. */
-  z.object({ blob: digestSchema, frame: z.int().positive() }),
+  z.object({ blob: digestSchema, frame: z.int().positive().max(maxCompressedFrameBytes) }),
   /** What was written of the blob is void. */
   z.object({ blob: digestSchema, discarded: z.literal(true) }),
   /** The blob is in place and was verified. */
@@ -22,6 +24,13 @@ const recordSchema = z.union([
 ]);
 
 type JournalRecord = z.infer<typeof recordSchema>;
+
+/** What a journal is about: it is worth nothing for another bundle, or where the blobs begin elsewhere in the file. */
+export interface JournalSubject {
+  readonly bundle: Digest;
+  /** Where in the file the first blob is that is pushed: another version of zstd moves it. */
+  readonly start: number;
+}
 
 /** What a journal tells of one blob. */
 export interface BlobProgress {
@@ -35,51 +44,82 @@ export interface BlobProgress {
 /**
  * What a build has in place so far: lines of JSON beside the unfinished bundle, appended after the data was written. They
  * are not flushed to the disk: in the boot in which they were written, what a killed process wrote is still readable; after
- * another boot `isTrustworthy` is false, and who reads the journal checks the data.
+ * another boot `isTrustworthy` is false, and who reads the journal checks the data and renews it.
  */
 export class BuildJournal {
-  readonly #handle: FileHandle;
   readonly #path: string;
-  readonly #progress: Map<Digest, BlobProgress>;
-  /** Whether what it says is in place can be relied on without a look. */
-  readonly isTrustworthy: boolean;
+  readonly #subject: JournalSubject;
+  #handle: FileHandle;
+  #progress = new Map<Digest, BlobProgress>();
+  #isTrustworthy = true;
 
-  private constructor(path: string, handle: FileHandle, progress: Map<Digest, BlobProgress>, isTrustworthy: boolean) {
+  private constructor(path: string, subject: JournalSubject, handle: FileHandle) {
     this.#path = path;
+    this.#subject = subject;
     this.#handle = handle;
-    this.#progress = progress;
-    this.isTrustworthy = isTrustworthy;
   }
 
-  /** Opens the journal of `bundle`, or begins it anew where there is none or it is another bundle's. */
-  static async open(path: string, bundle: Digest): Promise<BuildJournal> {
+  /**
+   * Opens the journal of `subject`, or begins it anew where there is none or it is about something else.
+   *
+   * @throws EdgeBundleError NO_SPACE, FILE_FAILED
+   */
+  static async open(path: string, subject: JournalSubject): Promise<BuildJournal> {
     const [headerLine, ...lines] = await readLines(path);
     const header = parseLine(headerSchema, headerLine);
-    const boot = bootId();
-    const continues = header?.bundle === bundle;
+    const continues = header?.bundle === subject.bundle && header.start === subject.start;
+    const journal = new BuildJournal(path, subject, await openFile(path, continues ? 'a' : 'w'));
     try {
-      const handle = await open(path, continues ? 'a' : 'w');
-      const journal = new BuildJournal(
-        path,
-        handle,
-        continues ? readProgress(lines) : new Map<Digest, BlobProgress>(),
-        continues && boot !== undefined && header.bootId === boot,
-      );
-      // A line that a power cut left incomplete must not swallow the next one.
-      await journal.#append(continues ? '\n' : `${JSON.stringify({ bundle, bootId: boot })}\n`);
+      if (continues) {
+        const boot = bootId();
+        journal.#progress = readProgress(lines);
+        journal.#isTrustworthy = boot !== undefined && header.bootId === boot;
+      } else {
+        await journal.#append(headerOf(subject));
+      }
       return journal;
     } catch (error) {
-      throw fileError(error, `cannot write the journal '${path}'`);
+      await journal.close();
+      throw error;
     }
+  }
+
+  /** Whether what it says is in place can be relied on without a look. */
+  get isTrustworthy(): boolean {
+    return this.#isTrustworthy;
   }
 
   progressOf(blob: Digest): BlobProgress | undefined {
     return this.#progress.get(blob);
   }
 
-  record(record: JournalRecord): Promise<void> {
+  /** @throws EdgeBundleError NO_SPACE, FILE_FAILED; the record does not count then */
+  async record(record: JournalRecord): Promise<void> {
+    await this.#append(JSON.stringify(record));
     applyRecord(this.#progress, record);
-    return this.#append(`${JSON.stringify(record)}\n`);
+  }
+
+  /**
+   * Begins it anew, in this boot, with the blobs that have been found to be in place.
+   *
+   * @throws EdgeBundleError NO_SPACE, FILE_FAILED
+   */
+  async renew(found: Iterable<Digest>): Promise<void> {
+    const lines = [headerOf(this.#subject)];
+    const kept = new Map<Digest, BlobProgress>();
+    for (const blob of found) {
+      const progress = this.#progress.get(blob);
+      if (progress === undefined) continue;
+      kept.set(blob, progress);
+      const records: JournalRecord[] = [...progress.frames.map((frame) => ({ blob, frame })), { blob, done: true }];
+      lines.push(...records.map((record) => JSON.stringify(record)));
+    }
+    await writeFileAtomic(this.#path, `${lines.join('\n')}\n`);
+    const handle = await openFile(this.#path, 'a');
+    await this.#handle.close();
+    this.#handle = handle;
+    this.#progress = kept;
+    this.#isTrustworthy = true;
   }
 
   async close(): Promise<void> {
@@ -88,11 +128,16 @@ export class BuildJournal {
 
   async #append(line: string): Promise<void> {
     try {
-      await this.#handle.appendFile(line);
+      // A line that a full disk or a power cut left incomplete must not swallow this one.
+      await this.#handle.appendFile(`\n${line}\n`);
     } catch (error) {
       throw fileError(error, `cannot write the journal '${this.#path}'`);
     }
   }
+}
+
+function headerOf(subject: JournalSubject): string {
+  return JSON.stringify({ ...subject, bootId: bootId() });
 }
 
 function readProgress(lines: readonly string[]): Map<Digest, BlobProgress> {
@@ -113,9 +158,17 @@ function applyRecord(progress: Map<Digest, BlobProgress>, record: JournalRecord)
   else progress.delete(record.blob);
 }
 
+async function openFile(path: string, flags: 'a' | 'w'): Promise<FileHandle> {
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    throw fileError(error, `cannot write the journal '${path}'`);
+  }
+}
+
 async function readLines(path: string): Promise<string[]> {
   try {
-    return (await readFile(path, 'utf8')).split('\n');
+    return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw fileError(error, `cannot read the journal '${path}'`);

@@ -2,9 +2,13 @@ import { z } from 'zod';
 
 import { type Descriptor, digestSchema } from '../content/descriptor.ts';
 import { type Digest, digestHex, digestOf } from '../content/digest.ts';
-import { EdgeBundleError } from '../errors.ts';
+import { mediaTypes } from '../content/media-types.ts';
+import { EdgeBundleError, type ErrorCode } from '../errors.ts';
 
 export const bundleFormatVersion = 1;
+
+/** What a reader is ready to hold in memory as `bundle.json`, and many times what a thousand images need. */
+export const maxDocumentBytes = 16 * 1024 * 1024;
 
 /** What a bundle's name has to be: it becomes part of a file's name. */
 export const bundleNamePattern = /^(?=.{1,63}$)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
@@ -25,7 +29,7 @@ const contentSchema = z.object({
   mediaType: z.string().min(1).max(255),
   /** Of the manifest or index itself, in bytes. */
   size: z.int().nonnegative(),
-  sources: z.array(sourceSchema),
+  sources: listOf(sourceSchema),
 });
 
 const blobSchema = z.object({
@@ -38,17 +42,19 @@ const documentSchema = z.object({
   formatVersion: z.literal(bundleFormatVersion),
   name: z.string().regex(bundleNamePattern),
   /** `linux/amd64`; empty where indexes were kept as they are. */
-  platforms: z.array(z.string()),
+  platforms: listOf(z.string()),
   /** The time stamp of the file's entries, in seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH). */
   sourceDateEpoch: z.int().nonnegative().max(0o77777777777),
-  profiles: z.array(z.object({ name: z.string(), version: z.string().optional(), digest: digestSchema })),
-  images: z.array(contentSchema),
-  charts: z.array(contentSchema),
+  profiles: listOf(z.object({ name: z.string(), version: z.string().optional(), digest: digestSchema })),
+  images: listOf(contentSchema),
+  charts: listOf(contentSchema),
   /** All blobs and manifests, each once, in the order of the file's entries. */
-  blobs: z.array(blobSchema).refine((blobs) => new Set(blobs.map(({ digest }) => digest)).size === blobs.length, {
+  blobs: listOf(blobSchema).refine((blobs) => new Set(blobs.map(({ digest }) => digest)).size === blobs.length, {
     error: 'a digest is listed twice',
   }),
 });
+
+const otherVersionSchema = z.object({ formatVersion: z.int().refine((version) => version !== bundleFormatVersion) });
 
 /** `bundle.json`: what the bundle carries (docs/bundle-format.md). */
 export type BundleDocument = z.infer<typeof documentSchema>;
@@ -58,9 +64,19 @@ export type ContentSource = z.infer<typeof sourceSchema>;
 /** A blob or manifest of a bundle. `stored` is raw; `zstd` is compressed. */
 export type BundleBlob = z.infer<typeof blobSchema>;
 
-/** The bytes of `bundle.json`: compact JSON, members in the schema's order, so that equal documents are equal bytes. */
+/**
+ * The bytes of `bundle.json`: compact JSON, members in the schema's order, so that equal documents are equal bytes.
+ *
+ * @throws EdgeBundleError FAILED where `document` is not what its type says, UNSUPPORTED where it is larger than a reader takes
+ */
 export function encodeBundleDocument(document: BundleDocument): Buffer {
-  return Buffer.from(JSON.stringify(documentSchema.parse(document)), 'utf8');
+  const bytes = canonicalBytes(parseAs('FAILED', document));
+  if (bytes.byteLength <= maxDocumentBytes) return bytes;
+  throw new EdgeBundleError(
+    'UNSUPPORTED',
+    `bundle.json would have ${bytes.byteLength} bytes; at most ${maxDocumentBytes} can be read`,
+    { hint: 'Carry the images in several bundles.' },
+  );
 }
 
 /**
@@ -74,29 +90,19 @@ export function decodeBundleDocument(bytes: Uint8Array): BundleDocument {
   } catch (cause) {
     throw new EdgeBundleError('BUNDLE_INVALID', 'bundle.json is not JSON in UTF-8', { cause });
   }
-  if (typeof json === 'object' && json !== null && 'formatVersion' in json && json.formatVersion !== 1) {
-    throw new EdgeBundleError(
-      'UNSUPPORTED',
-      `the bundle has format version ${JSON.stringify(json.formatVersion)}; 1 is known`,
-      {
-        hint: 'Read it with the version of edge-bundle that made it, or a newer one.',
-      },
-    );
+  const other = otherVersionSchema.safeParse(json);
+  if (other.success) {
+    throw new EdgeBundleError('UNSUPPORTED', `the bundle has format version ${other.data.formatVersion}; 1 is known`, {
+      hint: 'Read it with the version of edge-bundle that made it, or a newer one.',
+    });
   }
-  const result = documentSchema.safeParse(json);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw new EdgeBundleError(
-      'BUNDLE_INVALID',
-      `bundle.json is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? 'unknown'}`,
-    );
-  }
-  if (!encodeBundleDocument(result.data).equals(bytes)) {
+  const document = parseAs('BUNDLE_INVALID', json);
+  if (!canonicalBytes(document).equals(bytes)) {
     throw new EdgeBundleError('BUNDLE_INVALID', 'bundle.json is not in the one form that its content has', {
       hint: 'It was changed after the build, or a newer version of edge-bundle made it.',
     });
   }
-  return result.data;
+  return document;
 }
 
 /** What names a bundle: the digest of `bundle.json`, and its first 16 hex digits for file names. */
@@ -110,7 +116,49 @@ export function bundleIdentity(documentBytes: Uint8Array): BundleIdentity {
   return { id: digestHex(digest).slice(0, 16), digest };
 }
 
+/** The descriptor of a blob: a bundle does not know its media type. */
+export function blobDescriptor({ digest, size }: { readonly digest: Digest; readonly size: number }): Descriptor {
+  return { mediaType: mediaTypes.octetStream, digest, size };
+}
+
 /** The descriptor of an image or chart. */
 export function contentDescriptor(content: BundleContent): Descriptor {
   return { mediaType: content.mediaType, digest: content.digest, size: content.size };
+}
+
+/** An array that is given up at its first wrong element: a few kilobytes of bundle can hold millions of them. */
+function listOf<T>(element: z.ZodType<T>): z.ZodType<T[]> {
+  return z
+    .custom<readonly unknown[]>((value) => Array.isArray(value), { error: 'expected an array' })
+    .transform((values, context) => {
+      const elements: T[] = [];
+      for (const [index, value] of values.entries()) {
+        const result = element.safeParse(value);
+        if (!result.success) {
+          const { message, path } = firstIssue(result.error);
+          context.addIssue({ code: 'custom', message, path: [index, ...path] });
+          return z.NEVER;
+        }
+        elements.push(result.data);
+      }
+      return elements;
+    });
+}
+
+function parseAs(code: ErrorCode, document: unknown): BundleDocument {
+  const result = documentSchema.safeParse(document);
+  if (result.success) return result.data;
+  const { message, path } = firstIssue(result.error);
+  throw new EdgeBundleError(code, `bundle.json is malformed at '${path.join('.')}': ${message}`);
+}
+
+function firstIssue({ issues: [issue] }: z.ZodError): {
+  readonly message: string;
+  readonly path: readonly PropertyKey[];
+} {
+  return issue ?? { message: 'unknown', path: [] };
+}
+
+function canonicalBytes(document: BundleDocument): Buffer {
+  return Buffer.from(JSON.stringify(document), 'utf8');
 }

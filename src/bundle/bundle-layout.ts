@@ -1,10 +1,15 @@
 import type { Digest } from '../content/digest.ts';
+import { EdgeBundleError } from '../errors.ts';
 import type { BundleDocument } from './bundle-document.ts';
 import { blobPath, documentPath, encodeIndex, indexPath, ociLayoutFile } from './image-layout.ts';
+import { maxFrames } from './seek-table.ts';
 import { tarEntryBytes, tarTrailerBytes } from './tar-entry.ts';
 
 /** The most content of a compressed frame: what is decompressed to read one byte of it. */
 export const compressedFrameContentBytes = 1024 * 1024;
+
+/** The most that a compressed frame takes in the file: more than zstd makes of it at worst (zstd.h, ZSTD_compressBound). */
+export const maxCompressedFrameBytes = compressedFrameContentBytes + 64 * 1024;
 
 /** The most content of a stored frame; the seek table allows 1 GiB. A multiple of a block. */
 export const storedFrameContentBytes = 512 * 1024 * 1024;
@@ -51,7 +56,10 @@ export interface BundleLayout {
   readonly frameCount: number;
 }
 
-/** @param documentBytes `encodeBundleDocument(document)` */
+/**
+ * @param documentBytes `encodeBundleDocument(document)`
+ * @throws EdgeBundleError UNSUPPORTED where it takes more frames than a seek table can name: sizes are outside data
+ */
 export function planLayout(document: BundleDocument, documentBytes: Buffer): BundleLayout {
   const head = [
     ociLayoutFile,
@@ -102,5 +110,11 @@ export function planLayout(document: BundleDocument, documentBytes: Buffer): Bun
     first = end;
   }
   addRun('zstd', entries.length, entries.length, tarTrailerBytes);
+  if (frameCount > maxFrames) {
+    throw new EdgeBundleError(
+      'UNSUPPORTED',
+      `the blobs that bundle.json names take ${frameCount} frames; a bundle has at most ${maxFrames}`,
+    );
+  }
   return { document, documentBytes, head, entries, runs, frameCount };
 }

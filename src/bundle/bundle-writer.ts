@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
-import { mediaTypes } from '../content/media-types.ts';
 import type {
   ContentStore,
   FetchOptions,
@@ -13,28 +12,26 @@ import type {
   ReadOnlyContentStore,
   Resumable,
 } from '../content/store.ts';
-import { bytesOf, ContentVerifier, readContent } from '../content/verify.ts';
+import { bytesOf, ContentVerifier } from '../content/verify.ts';
+import { Flights } from '../copy/flights.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { syncFolder } from '../files/atomic-file.ts';
 import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
+import { rangeBounds } from '../store/byte-range.ts';
 import { CompressedRunWriter, type RunWriter, StoredRunWriter } from './blob-writer.ts';
 import { BuildJournal } from './build-journal.ts';
 import { type BundleDocument, bundleIdentity, type BundleIdentity, encodeBundleDocument } from './bundle-document.ts';
-import {
-  type BundleEntry,
-  type BundleLayout,
-  compressedFrameContentBytes,
-  type FrameRun,
-  planLayout,
-  reservedFrameBytes,
-} from './bundle-layout.ts';
+import { type BundleLayout, compressedFrameContentBytes, planLayout } from './bundle-layout.ts';
 import { ensureSpace } from './ensure-space.ts';
 import { PartialFile } from './partial-file.ts';
 import { type PlacedBlob, Placement } from './placement.ts';
-import { encodeSeekTable, reservedFrame } from './seek-table.ts';
-import { readRun } from './run-reader.ts';
+import { encodeSeekTable } from './seek-table.ts';
+import { storedRunBytes } from './stored-run.ts';
 import { tarBlockBytes, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
+import { type Head, writeHead } from './write-head.ts';
+import { WrittenBlob } from './written-blob.ts';
+import { compressFrame } from './zstd-codec.ts';
 
 export interface BundleWriterOptions extends OperationOptions {
   /** The folder that the bundle's own folder is made in. */
@@ -60,6 +57,17 @@ export function bundlePath(out: string, document: BundleDocument): BundlePath {
   return { ...identity, path };
 }
 
+interface WriterState {
+  readonly target: BundlePath;
+  readonly layout: BundleLayout;
+  readonly placement: Placement;
+  readonly head: Head;
+  readonly metadata: ReadOnlyContentStore;
+  readonly file: PartialFile;
+  readonly journal: BuildJournal;
+  readonly lock: FileLock;
+}
+
 /**
  * Writes a bundle in one pass: each blob that is pushed goes straight to its place in `<bundle>.partial`, many at once, and
  * is journalled; `commit` ends the file and gives it its name. A writer that is opened again for the same document goes on
@@ -72,50 +80,52 @@ export class BundleWriter implements ContentStore, Resumable {
   readonly #lock: FileLock;
   readonly #metadata: ReadOnlyContentStore;
   readonly #placement: Placement;
-  readonly #done = new Set<Digest>();
+  /** What is in place and verified, with its size. */
+  readonly #done: Map<Digest, number>;
   /** What an interrupted push left of a blob, checked up to there. */
   readonly #resumed = new Map<Digest, { verifier: ContentVerifier; frames: number[] }>();
+  /** Two that write one blob at the same time could each undo what the other has verified. */
+  readonly #pushes = new Flights();
   readonly target: BundlePath;
 
-  private constructor(
-    target: BundlePath,
-    layout: BundleLayout,
-    file: PartialFile,
-    journal: BuildJournal,
-    lock: FileLock,
-    metadata: ReadOnlyContentStore,
-  ) {
-    this.target = target;
-    this.#layout = layout;
-    this.#file = file;
-    this.#journal = journal;
-    this.#lock = lock;
-    this.#metadata = metadata;
-    this.#placement = new Placement(layout);
+  private constructor(state: WriterState) {
+    this.target = state.target;
+    this.#layout = state.layout;
+    this.#placement = state.placement;
+    this.#done = new Map(state.head.blobs.map(({ digest, size }) => [digest, size]));
+    this.#metadata = state.metadata;
+    this.#file = state.file;
+    this.#journal = state.journal;
+    this.#lock = state.lock;
   }
 
-  /** @throws EdgeBundleError LOCKED, NO_SPACE (before the first byte is written), FILE_FAILED, and what `metadata` throws */
+  /**
+   * @throws EdgeBundleError LOCKED, NO_SPACE (before the first byte is written), UNSUPPORTED for more than a bundle can hold,
+   *   FILE_FAILED, ABORTED, and what `metadata` throws
+   */
   static async open(options: BundleWriterOptions): Promise<BundleWriter> {
     const { out, document, metadata, signal } = options;
     const target = bundlePath(out, document);
     const layout = planLayout(document, encodeBundleDocument(document));
     const folder = dirname(target.path);
     const lock = await FileLock.acquire(`${target.path}.lock`, { signal });
+    const opened: { close(): Promise<void> }[] = [];
     try {
-      const partialPath = `${target.path}.partial`;
-      await ensureSpace(folder, partialPath, layout);
-      const journal = await BuildJournal.open(`${target.path}.journal`, target.digest);
-      const file = await PartialFile.open(partialPath);
-      const writer = new BundleWriter(target, layout, file, journal, lock, metadata);
-      try {
-        await writer.#begin(signal);
-        return writer;
-      } catch (error) {
-        await file.close();
-        await journal.close();
-        throw error;
-      }
+      await ensureSpace(folder, partialPath(target), layout);
+      const file = await PartialFile.open(partialPath(target));
+      opened.push(file);
+      const leftBytes = await file.size();
+      // A journal that outlived its file would vouch for content that is not there.
+      if (leftBytes === 0) await removeFile(journalPath(target));
+      const placement = new Placement(layout);
+      const head = await writeHead(file, { layout, placement, metadata, signal });
+      const journal = await BuildJournal.open(journalPath(target), { bundle: target.digest, start: head.end });
+      opened.push(journal);
+      const writer = new BundleWriter({ target, layout, placement, head, metadata, file, journal, lock });
+      await writer.#adoptProgress(leftBytes, signal);
+      return writer;
     } catch (error) {
+      await Promise.allSettled(opened.map((each) => each.close()));
       await lock.release();
       await rmdir(folder).catch(() => undefined);
       throw error;
@@ -123,67 +133,52 @@ export class BundleWriter implements ContentStore, Resumable {
   }
 
   exists(target: Descriptor): Promise<boolean> {
-    return Promise.resolve(this.#done.has(target.digest));
+    return Promise.resolve(this.#done.get(target.digest) === target.size);
   }
 
-  /** The content of a blob that is complete. */
-  fetch(target: Descriptor, options: FetchOptions = {}): Promise<Readable> {
-    if (!this.#done.has(target.digest)) {
-      return Promise.reject(new EdgeBundleError('NOT_FOUND', `${target.digest} is not in the bundle yet`));
+  /**
+   * The content of a blob that is complete.
+   *
+   * @throws EdgeBundleError NOT_FOUND; FAILED where the range is not within the content
+   */
+  async fetch(target: Descriptor, options: FetchOptions = {}): Promise<Readable> {
+    const { digest, size } = target;
+    if (!(await this.exists(target))) {
+      throw new EdgeBundleError('NOT_FOUND', `${digest} with ${size} bytes is not in the bundle yet`);
     }
-    const placed = this.#placement.blob(target.digest);
-    if (placed === undefined) return this.#metadata.fetch(target, options);
-    const { start = 0, end = placed.entry.size } = options.range ?? {};
-    const frames = this.#placement.framesOf(placed.run);
-    return Promise.resolve(
-      Readable.from(this.#readBack(placed, frames, tarBlockBytes + start, tarBlockBytes + end), { objectMode: false }),
-    );
+    const place = this.#placement.placed(digest);
+    if (place === undefined) return this.#metadata.fetch(target, options);
+    const { start, end } = rangeBounds(target, options.range);
+    const written = new WrittenBlob(this.#file, place, this.#placement.framesOf(place.run));
+    return Readable.from(written.read(start, end, options.signal), { objectMode: false });
   }
 
-  async resumeOffset(target: Descriptor): Promise<number> {
-    const placed = this.#placement.blob(target.digest);
-    const progress = this.#journal.progressOf(target.digest);
-    if (placed?.start === undefined || progress === undefined) return 0;
+  async resumeOffset({ digest }: Descriptor, options: OperationOptions = {}): Promise<number> {
+    const place = this.#placement.placed(digest);
+    const progress = this.#journal.progressOf(digest);
+    if (place === undefined || progress === undefined) return 0;
+    const { run, entry } = place;
     const frames = [...progress.frames];
-    const offset =
-      placed.run.kind === 'stored' ? progress.bytes : frames.length * compressedFrameContentBytes - tarBlockBytes;
-    if (offset <= 0 || offset > placed.entry.size) return 0;
-    const verifier = new ContentVerifier({ ...target, size: placed.entry.size });
-    try {
-      for await (const chunk of this.#readBack(placed, frames, tarBlockBytes, tarBlockBytes + offset)) {
-        verifier.update(chunk);
-      }
-    } catch (error) {
-      if (!isEdgeBundleError(error, 'BUNDLE_INVALID', 'FILE_FAILED')) throw error;
-      await this.#discard(target.digest);
-      return 0;
-    }
-    this.#resumed.set(target.digest, { verifier, frames });
+    const offset = run.kind === 'stored' ? progress.bytes : frames.length * compressedFrameContentBytes - tarBlockBytes;
+    if (offset <= 0 || offset > entry.size) return 0;
+    const written = new WrittenBlob(this.#file, place, frames);
+    const verifier = await written.verifyStart(offset, this.#epoch, options.signal);
+    if (verifier === undefined) return 0;
+    this.#resumed.set(digest, { verifier, frames });
     return offset;
   }
 
-  /** @throws EdgeBundleError also FAILED for what the document does not name, or for a compressed blob before its turn */
+  /**
+   * @throws EdgeBundleError also TRANSFER_INCOMPLETE, NO_SPACE, FILE_FAILED, ABORTED; FAILED for what the document does not
+   *   name, or for a compressed blob before its turn
+   */
   async push(expected: Descriptor, content: Readable, options: PushOptions = {}): Promise<void> {
-    const { signal, offset = 0 } = options;
     const { digest } = expected;
+    // A source that fails before it is read must not end the process; whoever reads it finds the failure.
+    content.on('error', () => undefined);
     try {
-      if (this.#done.has(digest)) return;
-      const placed = this.#placement.blob(digest);
-      if (placed === undefined) throw new EdgeBundleError('FAILED', `${digest} is not in the plan of the bundle`);
-      if (placed.start === undefined) {
-        throw new EdgeBundleError('FAILED', `${digest} was pushed before the compressed blobs that come before it`);
-      }
-      const resumed = this.#resumed.get(digest);
-      this.#resumed.delete(digest);
-      if (offset > 0 && resumed?.verifier.bytes !== offset) {
-        throw new EdgeBundleError('FAILED', `${digest}: a push cannot go on at byte ${offset}`);
-      }
-      if (offset === 0 && this.#journal.progressOf(digest) !== undefined) await this.#discard(digest);
-      const verifier = offset > 0 && resumed !== undefined ? resumed.verifier : new ContentVerifier(expected);
-      const frames = offset > 0 && resumed !== undefined ? resumed.frames : [];
-      await this.#write(placed, placed.start, verifier, frames, bytesOf(content, signal));
-      await this.#journal.record({ blob: digest, done: true });
-      this.#complete(placed, frames);
+      for (let other = this.#pushes.get(digest); other !== undefined; other = this.#pushes.get(digest)) await other;
+      await this.#pushes.run(digest, () => this.#receive(expected, content, options));
     } finally {
       content.destroy();
     }
@@ -195,142 +190,113 @@ export class BundleWriter implements ContentStore, Resumable {
    * @throws EdgeBundleError CONTENT_MISSING where a blob has not been pushed, NO_SPACE, FILE_FAILED
    */
   async commit(): Promise<{ readonly path: string; readonly bytes: number }> {
-    const missing = this.#layout.entries.flatMap(({ digest }) =>
-      digest === undefined || this.#done.has(digest) ? [] : [digest],
-    );
+    const missing = this.#layout.document.blobs.filter(({ digest }) => !this.#done.has(digest));
     if (missing.length > 0) {
       throw new EdgeBundleError(
         'CONTENT_MISSING',
-        `the bundle lacks ${missing.length} blobs, ${missing[0] ?? ''} first`,
+        `the bundle lacks ${missing.length} blobs, ${missing[0]?.digest ?? ''} first`,
       );
     }
-    const trailer = this.#layout.runs.at(-1);
-    if (trailer !== undefined) await this.#writeRun(trailer, [Buffer.alloc(tarTrailerBytes)]);
-    const table = encodeSeekTable(this.#placement.frames);
-    await this.#file.write([table], this.#placement.end);
-    const bytes = this.#placement.end + table.byteLength;
+    const trailer = compressFrame(Buffer.alloc(tarTrailerBytes));
+    const lastFrame = { compressed: trailer.byteLength, content: tarTrailerBytes };
+    const table = encodeSeekTable([...this.#placement.frames.slice(0, -1), lastFrame]);
+    const bytes = this.#placement.end + trailer.byteLength + table.byteLength;
+    await this.#file.write([trailer, table], this.#placement.end);
     await this.#file.finish(bytes);
     const { path } = this.target;
+    const folder = dirname(path);
     try {
       await rename(this.#file.path, path);
-      await syncFolder(dirname(path));
-      await rm(`${path}.journal`, { force: true });
+      await syncFolder(folder);
+      await syncFolder(dirname(folder));
     } catch (error) {
       throw fileError(error, `cannot give the bundle its name '${path}'`);
     }
+    await removeFile(journalPath(this.target));
     return { path, bytes };
   }
 
   /** Ends the work; what is in place stays for the next writer. */
   async close(): Promise<void> {
-    await this.#file.close();
-    await this.#journal.close();
-    await this.#lock.release();
-  }
-
-  /** Writes what comes before the first stored blob, and finds out where everything else goes. */
-  async #begin(signal: AbortSignal | undefined): Promise<void> {
-    let atHead = true;
-    for (const run of this.#layout.runs.slice(0, -1)) {
-      throwIfAborted(signal);
-      if (run.kind === 'reserved') {
-        await this.#file.write([reservedFrame(reservedFrameBytes)], this.#placement.end);
-        this.#placement.append(run, [reservedFrameBytes]);
-        continue;
-      }
-      atHead &&= run.kind === 'zstd' && (await this.#isMetadata(run));
-      if (atHead) await this.#writeRun(run, this.#contentOf(run, signal));
-      else this.#placement.reserve(run);
-    }
-    await this.#adoptProgress();
-  }
-
-  async #isMetadata(run: FrameRun): Promise<boolean> {
-    for (const { digest, size } of this.#entriesOf(run)) {
-      if (digest !== undefined && !(await this.#metadata.exists(blobDescriptor(digest, size)))) return false;
-    }
-    return true;
-  }
-
-  async *#contentOf(run: FrameRun, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-    for (const entry of this.#entriesOf(run)) {
-      const { digest, path, size } = entry;
-      const content =
-        digest === undefined
-          ? this.#layout.head.find((file) => file.path === path)?.bytes
-          : await readContent(this.#metadata, blobDescriptor(digest, size), { signal });
-      yield this.#header(entry);
-      yield content ?? Buffer.alloc(0);
-      yield Buffer.alloc(tarPaddingBytes(size));
-      if (digest !== undefined) this.#done.add(digest);
-    }
-  }
-
-  async #writeRun(run: FrameRun, content: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
-    const frames: number[] = [];
-    const writer = new CompressedRunWriter(this.#file, this.#placement.end, (bytes) => {
-      frames.push(bytes);
-      return Promise.resolve();
-    });
-    for await (const chunk of content) await writer.add(chunk);
-    await writer.end();
-    this.#placement.append(run, frames);
-  }
-
-  /** Takes over what the journal says is done; after another boot, only what is still as it should be. */
-  async #adoptProgress(): Promise<void> {
-    for (const { digest } of this.#layout.entries) {
-      if (digest === undefined) continue;
-      const placed = this.#placement.blob(digest);
-      const progress = this.#journal.progressOf(digest);
-      if (placed?.start === undefined || progress?.done !== true) continue;
-      if (this.#journal.isTrustworthy || (await this.#isIntact(placed, progress.frames))) {
-        this.#complete(placed, progress.frames);
-      } else {
-        await this.#discard(digest);
-      }
-    }
-  }
-
-  async #isIntact(placed: PlacedBlob, frames: readonly number[]): Promise<boolean> {
-    const { digest, entry } = placed;
-    const { size } = entry;
-    const verifier = new ContentVerifier(blobDescriptor(digest, size));
     try {
-      for await (const chunk of this.#readBack(placed, frames, tarBlockBytes, tarBlockBytes + size)) {
-        verifier.update(chunk);
-      }
-      verifier.finish();
-      return true;
-    } catch (error) {
-      if (!isEdgeBundleError(error)) throw error;
-      return false;
+      await this.#file.close();
+      await this.#journal.close();
+    } finally {
+      await this.#lock.release();
     }
+  }
+
+  get #epoch(): number {
+    return this.#layout.document.sourceDateEpoch;
+  }
+
+  /**
+   * Takes over what the journal says is done, as far as the `leftBytes` that the last writer left have it. What an earlier
+   * boot left in the middle of a blob is dropped: damage there would show when the blob has come to its end, and not before.
+   */
+  async #adoptProgress(leftBytes: number, signal: AbortSignal | undefined): Promise<void> {
+    for (const { digest } of this.#layout.document.blobs) {
+      const place = this.#placement.placed(digest);
+      const progress = this.#journal.progressOf(digest);
+      if (place === undefined || progress?.done !== true) continue;
+      const { frames } = progress;
+      const isSound =
+        isWithin(place, frames, leftBytes) &&
+        (this.#journal.isTrustworthy ||
+          (await new WrittenBlob(this.#file, place, frames).isIntact(this.#epoch, signal)));
+      if (isSound) this.#complete(place, frames);
+      else await this.#journal.record({ blob: digest, discarded: true });
+    }
+    if (!this.#journal.isTrustworthy) await this.#journal.renew(this.#done.keys());
+  }
+
+  async #receive(expected: Descriptor, content: Readable, options: PushOptions): Promise<void> {
+    const { signal, offset = 0 } = options;
+    const { digest } = expected;
+    throwIfAborted(signal);
+    if (await this.exists(expected)) return;
+    const place = this.#placeToPush(expected);
+    const resumed = offset > 0 ? this.#resumed.get(digest) : { verifier: new ContentVerifier(expected), frames: [] };
+    if (resumed?.verifier.bytes !== offset) {
+      throw new EdgeBundleError('FAILED', `${digest}: a push cannot go on at byte ${offset}`);
+    }
+    if (offset === 0 && this.#journal.progressOf(digest) !== undefined) {
+      await this.#journal.record({ blob: digest, discarded: true });
+    }
+    const { verifier, frames } = resumed;
+    try {
+      await this.#write(place, verifier, frames, bytesOf(content, signal));
+      await this.#journal.record({ blob: digest, done: true });
+      this.#complete(place, frames);
+    } finally {
+      this.#resumed.delete(digest);
+    }
+  }
+
+  /** Where a blob goes that is not there yet. */
+  #placeToPush({ digest, size }: Descriptor): PlacedBlob {
+    const plannedBytes = this.#done.get(digest) ?? this.#placement.planned(digest)?.entry.size;
+    if (plannedBytes === undefined) throw new EdgeBundleError('FAILED', `${digest} is not in the plan of the bundle`);
+    if (plannedBytes !== size) {
+      const message = `${digest} has ${plannedBytes} bytes in the plan of the bundle, not ${size}`;
+      throw new EdgeBundleError('SIZE_MISMATCH', message);
+    }
+    const place = this.#placement.placed(digest);
+    if (place !== undefined) return place;
+    throw new EdgeBundleError('FAILED', `${digest} was pushed before the compressed blobs that come before it`);
   }
 
   async #write(
-    placed: PlacedBlob,
-    start: number,
+    place: PlacedBlob,
     verifier: ContentVerifier,
     frames: number[],
     content: AsyncIterable<Buffer>,
   ): Promise<void> {
-    const { run, entry, digest: blob } = placed;
-    const resumed = verifier.bytes > 0;
-    const writer: RunWriter =
-      run.kind === 'stored'
-        ? new StoredRunWriter(
-            this.#file,
-            { start, contentBytes: run.contentBytes },
-            resumed ? tarBlockBytes + verifier.bytes : 0,
-            (end) => this.#journal.record({ blob, bytes: Math.max(0, Math.min(end - tarBlockBytes, entry.size)) }),
-          )
-        : new CompressedRunWriter(this.#file, start + frames.reduce((sum, bytes) => sum + bytes, 0), (frame) => {
-            frames.push(frame);
-            return this.#journal.record({ blob, frame });
-          });
+    const { entry, digest } = place;
+    const isResumed = verifier.bytes > 0;
+    const writer = this.#runWriter(place, isResumed ? tarBlockBytes + verifier.bytes : 0, frames);
     try {
-      if (!resumed) await writer.add(this.#header(entry));
+      if (!isResumed) await writer.add(tarHeader(entry.path, entry.size, this.#epoch));
       for await (const chunk of content) {
         verifier.update(chunk);
         await writer.add(chunk);
@@ -340,34 +306,54 @@ export class BundleWriter implements ContentStore, Resumable {
       await writer.end();
     } catch (error) {
       await writer.suspend().catch(() => undefined);
-      if (isEdgeBundleError(error, 'SIZE_MISMATCH', 'DIGEST_MISMATCH')) await this.#discard(blob);
+      if (isEdgeBundleError(error, 'SIZE_MISMATCH', 'DIGEST_MISMATCH')) {
+        await this.#journal.record({ blob: digest, discarded: true });
+      }
       throw error;
     }
   }
 
-  #readBack(placed: PlacedBlob, frames: readonly number[], from: number, to: number): AsyncGenerator<Buffer> {
-    const read = (position: number, length: number): Promise<Buffer> => this.#file.read(position, length);
-    return readRun(read, placed.run, placed.start ?? 0, frames, from, to);
+  /** @param offset of the run, from which it goes on; of a compressed one, that is where `frames` end */
+  #runWriter({ run, entry, start, digest: blob }: PlacedBlob, offset: number, frames: number[]): RunWriter {
+    if (run.kind === 'stored') {
+      return new StoredRunWriter(this.#file, { start, contentBytes: run.contentBytes }, offset, (end) =>
+        this.#journal.record({ blob, bytes: Math.max(0, Math.min(end - tarBlockBytes, entry.size)) }),
+      );
+    }
+    return new CompressedRunWriter(this.#file, start + sum(frames), async (frame) => {
+      await this.#journal.record({ blob, frame });
+      frames.push(frame);
+    });
   }
 
-  #complete(placed: PlacedBlob, frames: readonly number[]): void {
-    this.#done.add(placed.digest);
-    this.#placement.complete(placed, frames);
-  }
-
-  async #discard(digest: Digest): Promise<void> {
-    await this.#journal.record({ blob: digest, discarded: true });
-  }
-
-  #entriesOf(run: FrameRun): readonly BundleEntry[] {
-    return this.#layout.entries.slice(run.firstEntry, run.endEntry);
-  }
-
-  #header({ path, size }: BundleEntry): Buffer {
-    return tarHeader(path, size, this.#layout.document.sourceDateEpoch);
+  #complete(place: PlacedBlob, frames: readonly number[]): void {
+    this.#done.set(place.digest, place.entry.size);
+    this.#placement.complete(place, frames);
   }
 }
 
-function blobDescriptor(digest: Digest, size: number): Descriptor {
-  return { mediaType: mediaTypes.octetStream, digest, size };
+function partialPath({ path }: BundlePath): string {
+  return `${path}.partial`;
+}
+
+function journalPath({ path }: BundlePath): string {
+  return `${path}.journal`;
+}
+
+/** Whether the file is long enough: the journal may have been copied whole, and the file not. */
+function isWithin({ run, start }: PlacedBlob, frames: readonly number[], fileBytes: number): boolean {
+  if (run.kind === 'stored') return start + storedRunBytes(run.contentBytes) <= fileBytes;
+  return frames.length === run.frameCount && start + sum(frames) <= fileBytes;
+}
+
+async function removeFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw fileError(error, `cannot remove '${path}'`);
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,20 +1,21 @@
 import { EdgeBundleError } from '../errors.ts';
 import { freeBytes } from '../files/free-space.ts';
-import { type BundleLayout, reservedFrameBytes } from './bundle-layout.ts';
+import { type BundleLayout, type FrameRun, reservedFrameBytes } from './bundle-layout.ts';
 import { PartialFile } from './partial-file.ts';
-import { frameContents } from './run-reader.ts';
 import { seekTableBytes } from './seek-table.ts';
-import { storedFrameBytes } from './stored-frame.ts';
+import { storedRunBytes } from './stored-run.ts';
+
+/** The most by which a compressed frame of content that cannot be compressed is larger than it: headers of frame and blocks. */
+const compressedFrameOverheadBytes = 128;
 
 /** The most that the file of a bundle can take, in bytes: exact but for compressed frames, which are counted at their worst. */
 export function peakBundleBytes(layout: BundleLayout): number {
-  let bytes = seekTableBytes(layout.frameCount);
-  for (const run of layout.runs) {
-    if (run.kind === 'reserved') bytes += reservedFrameBytes;
-    // Content that cannot be compressed ends up in raw blocks, as in a stored frame, and a few bytes more.
-    else for (const content of frameContents(run)) bytes += storedFrameBytes(content) + (run.kind === 'zstd' ? 64 : 0);
-  }
-  return bytes;
+  return layout.runs.reduce((sum, run) => sum + peakRunBytes(run), seekTableBytes(layout.frameCount));
+}
+
+function peakRunBytes({ kind, contentBytes, frameCount }: FrameRun): number {
+  if (kind === 'reserved') return reservedFrameBytes;
+  return kind === 'stored' ? storedRunBytes(contentBytes) : contentBytes + frameCount * compressedFrameOverheadBytes;
 }
 
 /** @throws EdgeBundleError NO_SPACE where the bundle may not fit on the disk, what is in `partialPath` already included */
@@ -25,6 +26,6 @@ export async function ensureSpace(folder: string, partialPath: string, layout: B
   throw new EdgeBundleError(
     'NO_SPACE',
     `the bundle needs ${needed} more bytes in '${folder}'; ${free} are free there`,
-    { hint: 'Free some space, or choose another place with --out. Nothing was downloaded yet.' },
+    { hint: 'Free some space, or choose another place with --out. Nothing was written.' },
   );
 }

@@ -28,7 +28,7 @@ export class PartFiles {
   /**
    * @param path a file; the name that parts have before `_part00`; any one of the parts; or a folder with one bundle in it
    * @throws EdgeBundleError FILE_FAILED; BUNDLE_PART_MISSING with the name of the part; BUNDLE_INVALID where a part
-   *   before the last is shorter than the first
+   *   before the last is shorter than another
    */
   static async open(path: string): Promise<PartFiles> {
     const paths = await findFiles(path);
@@ -36,10 +36,9 @@ export class PartFiles {
     let start = 0;
     try {
       for (const part of paths) {
-        const handle = await open(part, 'r');
-        const { size } = await handle.stat();
-        parts.push({ path: part, handle, start, size });
-        start += size;
+        const opened = await openPart(part, start);
+        parts.push(opened);
+        start += opened.size;
       }
       ensureEqualSizes(parts);
     } catch (error) {
@@ -155,15 +154,26 @@ async function partsOf(folder: string, base: string): Promise<string[]> {
   return parts;
 }
 
+async function openPart(path: string, start: number): Promise<OpenPart> {
+  const handle = await open(path, 'r');
+  try {
+    return { path, handle, start, size: (await handle.stat()).size };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** `split` makes all parts of one size; the last one has what is left, and is never empty. */
 function ensureEqualSizes(parts: readonly OpenPart[]): void {
-  const first = parts[0];
+  if (parts.length === 1) return;
+  const full = parts.reduce((most, { size }) => Math.max(most, size), 0);
   for (const [index, part] of parts.entries()) {
     const isLast = index === parts.length - 1;
-    if (first === undefined || part.size === first.size || (isLast && part.size < first.size && part.size > 0))
-      continue;
+    if (part.size === full || (isLast && part.size > 0)) continue;
     throw new EdgeBundleError(
       'BUNDLE_INVALID',
-      `part '${part.path}' has ${part.size} bytes; all but the last have the first one's ${first.size}`,
+      `part '${part.path}' has ${part.size} bytes; ${isLast ? 'it cannot be empty' : `${full} are expected`}`,
       { hint: 'It was cut short or belongs to another bundle; copy it again.' },
     );
   }

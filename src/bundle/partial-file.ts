@@ -30,6 +30,15 @@ export class PartialFile {
     }
   }
 
+  /** @throws EdgeBundleError FILE_FAILED */
+  async size(): Promise<number> {
+    try {
+      return (await this.#handle.stat()).size;
+    } catch (error) {
+      throw fileError(error, `cannot read '${this.path}'`);
+    }
+  }
+
   /** Writes all of `pieces`, one behind the other. @throws EdgeBundleError NO_SPACE, FILE_FAILED */
   async write(pieces: readonly Buffer[], position: number): Promise<void> {
     let [rest, at] = [pieces, position];

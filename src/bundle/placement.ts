@@ -6,19 +6,23 @@ import type { FrameSizes } from './seek-table.ts';
 import { storedFrameBytes } from './stored-frame.ts';
 
 /** A blob that is pushed, and the run that is its own. */
-export interface PlacedBlob {
+export interface PlannedBlob {
   readonly digest: Digest;
   readonly entry: BundleEntry;
   readonly run: FrameRun;
-  /** In the file; undefined for a compressed blob until the one before it is complete. */
-  readonly start: number | undefined;
+}
+
+export interface PlacedBlob extends PlannedBlob {
+  /** Where in the file its run starts. */
+  readonly start: number;
 }
 
 /** Where in the file each run goes while it is being written, and the sizes of the frames so far. */
 export class Placement {
   readonly #layout: BundleLayout;
   readonly #frames: (FrameSizes | undefined)[];
-  readonly #blobs = new Map<Digest, PlacedBlob>();
+  readonly #planned = new Map<Digest, PlannedBlob>();
+  readonly #starts = new Map<Digest, number>();
   /** Compressed blobs that are pushed: each starts where the one before it ends. */
   readonly #following: Digest[] = [];
   #end = 0;
@@ -33,8 +37,14 @@ export class Placement {
     return this.#end;
   }
 
-  blob(digest: Digest): PlacedBlob | undefined {
-    return this.#blobs.get(digest);
+  planned(digest: Digest): PlannedBlob | undefined {
+    return this.#planned.get(digest);
+  }
+
+  /** The same with its place; undefined for a compressed blob until the one before it is complete. */
+  placed(digest: Digest): PlacedBlob | undefined {
+    const [blob, start] = [this.#planned.get(digest), this.#starts.get(digest)];
+    return blob === undefined || start === undefined ? undefined : { ...blob, start };
   }
 
   /** The sizes of all frames of the file, once all are known. */
@@ -63,26 +73,25 @@ export class Placement {
       throw new EdgeBundleError('FAILED', 'small compressed blobs have to be in the metadata of a bundle');
     }
     const { digest } = entry;
+    this.#planned.set(digest, { digest, entry, run });
     if (run.kind === 'zstd') {
-      const isFirst = this.#following.length === 0;
-      this.#blobs.set(digest, { digest, entry, run, start: isFirst ? this.#end : undefined });
+      if (this.#following.length === 0) this.#starts.set(digest, this.#end);
       this.#following.push(digest);
       return;
     }
     if (this.#following.length > 0) {
       throw new EdgeBundleError('FAILED', 'stored blobs have to come before the compressed ones that are pushed');
     }
-    this.#blobs.set(digest, { digest, entry, run, start: this.#end });
+    this.#starts.set(digest, this.#end);
     this.append(run, frameContents(run).map(storedFrameBytes));
   }
 
   /** Takes note that a blob is in place; `frames` are the compressed sizes of a compressed one's. */
-  complete(blob: PlacedBlob, frames: readonly number[]): void {
-    if (blob.run.kind === 'stored') return;
-    this.append(blob.run, frames);
-    const next = this.#following[this.#following.indexOf(blob.digest) + 1];
-    const following = next === undefined ? undefined : this.#blobs.get(next);
-    if (following !== undefined) this.#blobs.set(following.digest, { ...following, start: this.#end });
+  complete({ digest, run }: PlannedBlob, frames: readonly number[]): void {
+    if (run.kind === 'stored') return;
+    this.append(run, frames);
+    const next = this.#following[this.#following.indexOf(digest) + 1];
+    if (next !== undefined) this.#starts.set(next, this.#end);
   }
 
   #setFrames(run: FrameRun, compressed: readonly number[]): void {

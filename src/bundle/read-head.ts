@@ -1,20 +1,22 @@
 import { Header } from 'tar';
 
 import { EdgeBundleError } from '../errors.ts';
-import { type BundleDocument, decodeBundleDocument } from './bundle-document.ts';
-import { type BundleLayout, compressedFrameContentBytes, planLayout } from './bundle-layout.ts';
+import { decodeBundleDocument, maxDocumentBytes } from './bundle-document.ts';
+import {
+  type BundleLayout,
+  compressedFrameContentBytes,
+  maxCompressedFrameBytes,
+  planLayout,
+} from './bundle-layout.ts';
 import { FrameReader } from './frame-reader.ts';
 import { documentPath, indexPath, ociLayoutFile } from './image-layout.ts';
 import type { PartFiles } from './part-files.ts';
 import { decodeSeekTable, type FrameSizes, seekTableFooterBytes, seekTableSize } from './seek-table.ts';
-import { tarBlockBytes, tarEntryBytes } from './tar-entry.ts';
+import { tarBlockBytes, tarEntry, tarEntryBytes } from './tar-entry.ts';
 import { decompressFrame } from './zstd-codec.ts';
 
-/** More than any bundle.json has, and what a reader is ready to hold in memory. */
-const maxHeadFileBytes = 64 * 1024 * 1024;
-
-/** More than zstd makes of `compressedFrameContentBytes` at worst (zstd.h, ZSTD_compressBound). */
-const maxCompressedFrameBytes = compressedFrameContentBytes + 64 * 1024;
+/** `index.json` repeats some of what is in `bundle.json`, and never twice its size. */
+const maxHeadFileBytes = 2 * maxDocumentBytes;
 
 const headPaths: readonly string[] = [ociLayoutFile.path, indexPath, documentPath];
 
@@ -25,10 +27,23 @@ const headPaths: readonly string[] = [ociLayoutFile.path, indexPath, documentPat
  */
 export async function readHead(files: PartFiles): Promise<{ layout: BundleLayout; frames: FrameReader }> {
   const table = await readSeekTable(files);
-  const { document, documentBytes } = await readDocument(files, table);
-  const layout = planLayout(document, documentBytes);
+  const { archive, documentBytes } = await readArchiveStart(files, table);
+  const layout = planLayout(decodeBundleDocument(documentBytes), documentBytes);
+  ensureHeadFits(layout, archive);
   const frames = new FrameReader(files, layout, table);
   return { layout, frames };
+}
+
+/** An `index.json` that tells something else than `bundle.json` would show others another bundle than us. */
+function ensureHeadFits({ document, head }: BundleLayout, archive: Buffer): void {
+  let offset = 0;
+  for (const { path, bytes } of head) {
+    const expected = tarEntry(path, bytes, document.sourceDateEpoch);
+    if (!archive.subarray(offset, offset + expected.byteLength).equals(expected)) {
+      throw invalid(`'${path}' is not as bundle.json implies`);
+    }
+    offset += expected.byteLength;
+  }
 }
 
 async function readSeekTable(files: PartFiles): Promise<FrameSizes[]> {
@@ -66,11 +81,14 @@ async function readSeekTable(files: PartFiles): Promise<FrameSizes[]> {
   return frames;
 }
 
-/** Follows the first frames until `bundle.json` is complete; all that they claim is checked before it is used. */
-async function readDocument(
+/**
+ * The first frames' content, until `bundle.json` is complete, and `bundle.json` itself. All that they claim is checked
+ * before it is used.
+ */
+async function readArchiveStart(
   files: PartFiles,
   table: readonly FrameSizes[],
-): Promise<{ document: BundleDocument; documentBytes: Buffer }> {
+): Promise<{ archive: Buffer; documentBytes: Buffer }> {
   const chunks: Buffer[] = [];
   let [held, frame, position] = [0, 0, 0];
   const need = async (bytes: number): Promise<Buffer> => {
@@ -91,18 +109,30 @@ async function readDocument(
   };
 
   let offset = 0;
-  let documentBytes = Buffer.alloc(0);
+  let documentBytes: Buffer = Buffer.alloc(0);
   for (const path of headPaths) {
-    const header = new Header((await need(offset + tarBlockBytes)).subarray(offset, offset + tarBlockBytes));
-    const { size } = header;
-    if (!header.cksumValid || header.path !== path || size === undefined || size < 0 || size > maxHeadFileBytes) {
-      throw invalid(`'${path}' is expected at byte ${offset} of the archive`);
-    }
-    const content = await need(offset + tarBlockBytes + size);
-    documentBytes = Buffer.from(content.subarray(offset + tarBlockBytes, offset + tarBlockBytes + size));
-    offset += tarEntryBytes(size);
+    const header = (await need(offset + tarBlockBytes)).subarray(offset, offset + tarBlockBytes);
+    const size = entrySize(header, path);
+    if (size === undefined) throw invalid(`'${path}' is expected at byte ${offset} of the archive`);
+    const end = offset + tarEntryBytes(size);
+    documentBytes = (await need(end)).subarray(offset + tarBlockBytes, offset + tarBlockBytes + size);
+    offset = end;
   }
-  return { document: decodeBundleDocument(documentBytes), documentBytes };
+  return { archive: await need(offset), documentBytes };
+}
+
+/** The size that the header of the file `path` states; undefined where it is not that file's, or not believable. */
+function entrySize(block: Buffer, path: string): number | undefined {
+  let header: Header;
+  try {
+    header = new Header(block);
+  } catch {
+    // What cannot be a number makes the parser throw.
+    return undefined;
+  }
+  const { size } = header;
+  const isExpected = header.cksumValid && header.path === path;
+  return isExpected && size !== undefined && size <= maxHeadFileBytes ? size : undefined;
 }
 
 function invalid(reason: string): EdgeBundleError {

@@ -21,7 +21,7 @@ const checksumBytes = 4;
 export const seekTableFooterBytes = 9;
 
 /** More frames than any bundle has, and few enough to be read into memory: 32 MiB of table. */
-const maxFrames = 4 * 1024 * 1024;
+export const maxFrames = 4 * 1024 * 1024;
 
 const reservedMagic = 0x184d2a50;
 

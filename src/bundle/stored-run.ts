@@ -32,6 +32,11 @@ export function storedRunPosition(run: StoredRun, offset: number): number {
   );
 }
 
+/** How many bytes of the file a run of `contentBytes` takes. */
+export function storedRunBytes(contentBytes: number): number {
+  return storedRunPosition({ start: 0, contentBytes }, contentBytes);
+}
+
 /** `chunk`, which belongs at `offset` of the run, cut into blocks, with the headers that go between. Nothing is copied. */
 export function frameChunk(run: StoredRun, offset: number, chunk: Buffer): Buffer[] {
   const pieces: Buffer[] = [];
@@ -65,9 +70,8 @@ export async function* readStoredRun(read: ReadAt, run: StoredRun, from: number,
 async function* readStoredFrame(read: ReadAt, frame: StoredRun, from: number, to: number): AsyncGenerator<Buffer> {
   const endBlock = Math.ceil(to / storedBlockBytes);
   const readSlab = (block: number): Promise<Buffer> => {
-    const content =
-      Math.min(frame.contentBytes, Math.min(block + slabBlocks, endBlock) * storedBlockBytes) -
-      block * storedBlockBytes;
+    // Not a byte behind `to`: in an unfinished bundle the file may end there.
+    const content = Math.min(to, (block + slabBlocks) * storedBlockBytes) - block * storedBlockBytes;
     const headers = storedBlockHeaderBytes * Math.ceil(content / storedBlockBytes);
     return read(
       frame.start + storedFrameOffset(block * storedBlockBytes),

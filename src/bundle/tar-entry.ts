@@ -26,12 +26,18 @@ export function tarHeader(path: string, size: number, mtimeSeconds: number): Buf
   return block;
 }
 
+/** A whole entry of a file that is held in memory: header, content and padding. */
+export function tarEntry(path: string, content: Buffer, mtimeSeconds: number): Buffer {
+  const size = content.byteLength;
+  return Buffer.concat([tarHeader(path, size, mtimeSeconds), content, Buffer.alloc(tarPaddingBytes(size))]);
+}
+
 /** How many zero bytes fill the last block of a file of `size` bytes. */
 export function tarPaddingBytes(size: number): number {
   return (tarBlockBytes - (size % tarBlockBytes)) % tarBlockBytes;
 }
 
-/** Header, content and padding. */
+/** How many bytes header, content and padding have together. */
 export function tarEntryBytes(size: number): number {
   return tarBlockBytes + size + tarPaddingBytes(size);
 }

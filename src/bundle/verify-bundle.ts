@@ -8,7 +8,7 @@ import type { BundleEntry } from './bundle-layout.ts';
 import { reservedFrameBytes } from './bundle-layout.ts';
 import type { BundleReader } from './bundle-reader.ts';
 import { reservedFrame } from './seek-table.ts';
-import { tarBlockBytes, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
+import { tarBlockBytes, tarEntry, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
 
 export interface VerifyBundleOptions extends OperationOptions {
   /** Called as bytes of content have been hashed. */
@@ -35,7 +35,7 @@ export async function verifyBundle(
   bundle: BundleReader,
   options: VerifyBundleOptions = {},
 ): Promise<BundleVerification> {
-  const { signal, onProgress } = options;
+  const { signal } = options;
   const { document, entries, head } = bundle.layout;
   const failures: EdgeBundleError[] = [];
   const check = async (task: () => Promise<void>): Promise<void> => {
@@ -50,7 +50,7 @@ export async function verifyBundle(
 
   for (const entry of entries) {
     const bytes = head.find(({ path }) => path === entry.path)?.bytes;
-    await check(() => (bytes === undefined ? verifyBlob(bundle, entry, onProgress) : verifyFile(bundle, entry, bytes)));
+    await check(() => (bytes === undefined ? verifyBlob(bundle, entry, options) : verifyFile(bundle, entry, bytes)));
   }
   await check(async () => {
     const reserved = await bundle.readReservedFrame();
@@ -83,15 +83,14 @@ export async function verifyBundle(
 }
 
 async function verifyFile(bundle: BundleReader, entry: BundleEntry, bytes: Buffer): Promise<void> {
-  const header = tarHeader(entry.path, entry.size, bundle.document.sourceDateEpoch);
-  const expected = Buffer.concat([header, bytes, Buffer.alloc(tarPaddingBytes(entry.size))]);
+  const expected = tarEntry(entry.path, bytes, bundle.document.sourceDateEpoch);
   await expectArchive(bundle, entry.tarOffset, expected, entry.path);
 }
 
 async function verifyBlob(
   bundle: BundleReader,
   entry: BundleEntry,
-  onProgress: ((bytes: number) => void) | undefined,
+  { signal, onProgress }: VerifyBundleOptions,
 ): Promise<void> {
   const { digest, path, size, tarOffset } = entry;
   if (digest === undefined) return;
@@ -100,6 +99,7 @@ async function verifyBlob(
   const verifier = new ContentVerifier({ mediaType: mediaTypes.octetStream, digest, size });
   try {
     for await (const chunk of bundle.readArchive(tarOffset + tarBlockBytes, size)) {
+      throwIfAborted(signal);
       verifier.update(chunk);
       onProgress?.(chunk.byteLength);
     }

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import {
+  type BundleDocument,
+  bundleIdentity,
+  bundleNamePattern,
+  decodeBundleDocument,
+  encodeBundleDocument,
+} from '../../src/bundle/bundle-document.ts';
+import { expectError } from '../support/expect-error.ts';
+import { sha256 } from '../support/graphs.ts';
+
+const [a, b] = [sha256('a'), sha256('b')];
+
+/** As docs/bundle-format.md shows it, on one line. */
+const golden =
+  `{"formatVersion":1,"name":"core","platforms":["linux/amd64"],"sourceDateEpoch":1700000000,` +
+  `"profiles":[{"name":"edge","version":"1.2.0","digest":"${a}"}],` +
+  `"images":[{"reference":"docker.io/library/nginx:1.27","digest":"${b}",` +
+  `"mediaType":"application/vnd.oci.image.manifest.v1+json","size":7,` +
+  `"sources":[{"profile":"edge","pack":"nginx","chart":"nginx-1.0.tgz","path":"values.yaml","class":"rendered"}]}],` +
+  `"charts":[],"blobs":[{"digest":"${b}","size":7,"storage":"zstd"},{"digest":"${a}","size":9,"storage":"stored"}]}`;
+
+const document: BundleDocument = {
+  // Written in another order than the file has.
+  blobs: [
+    { storage: 'zstd', digest: b, size: 7 },
+    { digest: a, storage: 'stored', size: 9 },
+  ],
+  charts: [],
+  images: [
+    {
+      sources: [{ class: 'rendered', path: 'values.yaml', chart: 'nginx-1.0.tgz', pack: 'nginx', profile: 'edge' }],
+      size: 7,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: b,
+      reference: 'docker.io/library/nginx:1.27',
+    },
+  ],
+  profiles: [{ digest: a, version: '1.2.0', name: 'edge' }],
+  sourceDateEpoch: 1_700_000_000,
+  platforms: ['linux/amd64'],
+  name: 'core',
+  formatVersion: 1,
+};
+
+const hex = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'));
+const digest = hex.map((digits): `sha256:${string}` => `sha256:${digits}`);
+const size = fc.nat(Number.MAX_SAFE_INTEGER);
+const anyText = fc.string({ unit: 'binary', maxLength: 20 });
+const source = fc.record(
+  {
+    profile: anyText,
+    pack: anyText,
+    chart: anyText,
+    path: anyText,
+    class: fc.constantFrom('declared', 'rendered', 'referenced', 'inferred'),
+  },
+  { requiredKeys: ['profile', 'path', 'class'] },
+);
+const content = fc.record({
+  reference: anyText.filter((text) => text !== ''),
+  digest,
+  mediaType: anyText.filter((text) => text !== ''),
+  size,
+  sources: fc.array(source, { maxLength: 3 }),
+});
+const anyDocument: fc.Arbitrary<BundleDocument> = fc.record({
+  formatVersion: fc.constant(1),
+  name: fc.stringMatching(/^[a-z0-9]{1,10}([._-][a-z0-9]{1,10}){0,3}$/),
+  platforms: fc.array(anyText, { maxLength: 3 }),
+  sourceDateEpoch: fc.nat(0o77777777777),
+  profiles: fc.array(fc.record({ name: anyText, version: anyText, digest }, { requiredKeys: ['name', 'digest'] }), {
+    maxLength: 3,
+  }),
+  images: fc.array(content, { maxLength: 3 }),
+  charts: fc.array(content, { maxLength: 3 }),
+  blobs: fc.uniqueArray(fc.record({ digest, size, storage: fc.constantFrom('stored', 'zstd') }), {
+    maxLength: 5,
+    selector: (blob) => blob.digest,
+  }),
+});
+
+function decode(text: string): BundleDocument {
+  return decodeBundleDocument(Buffer.from(text));
+}
+
+describe('bundle.json', () => {
+  it('has one form, whatever the order in which its members were given', () => {
+    expect(encodeBundleDocument(document).toString()).toBe(golden);
+  });
+
+  it('is read as it is written', () => {
+    expect(decode(golden)).toEqual(document);
+    fc.assert(
+      fc.property(anyDocument, (any) => {
+        const bytes = encodeBundleDocument(any);
+        expect(decodeBundleDocument(bytes)).toEqual(any);
+        expect(encodeBundleDocument(decodeBundleDocument(bytes)).equals(bytes)).toBe(true);
+      }),
+    );
+  });
+
+  it('names the bundle by its digest', () => {
+    const hash = createHash('sha256').update(golden).digest('hex');
+    expect(bundleIdentity(Buffer.from(golden))).toEqual({ id: hash.slice(0, 16), digest: `sha256:${hash}` });
+  });
+
+  it.each([
+    ['white space', golden.replace(',', ', ')],
+    ['a line end', `${golden}\n`],
+    ['a byte order mark', `\ufeff${golden}`],
+    ['a member that is not known', golden.replace('"charts"', '"notes":"","charts"')],
+    ['a member of an image that is not known', golden.replace('"sources"', '"note":1,"sources"')],
+    ['a member that is there twice', golden.replace('"name":"core"', '"name":"other","name":"core"')],
+    ['members in another order', golden.replace(/("name":"core"),("platforms":[^,]*)/, '$2,$1')],
+    ['a number in another form', golden.replace('"size":9', '"size":9.0')],
+    ['an escape that is not needed', golden.replace('"core"', '"\\u0063ore"')],
+    ['a prototype', golden.replace('"name"', '"__proto__":{"x":1},"name"')],
+  ])('is refused with %s', async (_, text) => {
+    expect(JSON.parse(text.replace('\ufeff', ''))).toMatchObject({ formatVersion: 1, name: 'core' });
+    await expectError('BUNDLE_INVALID', 'not in the one form', () => decode(text));
+  });
+
+  it.each([
+    ['another name', '"name":"core"', '"name":"../core"', "at 'name'"],
+    ['no name', '"name":"core",', '', "at 'name'"],
+    [
+      'a digest of another algorithm',
+      `"digest":"${a}","size":9`,
+      `"digest":"sha512:${'ab'.repeat(64)}","size":9`,
+      "at 'blobs.1.digest'",
+    ],
+    [
+      'a digest that leaves the folder',
+      `"digest":"${a}","size":9`,
+      `"digest":"sha256:../../${'0'.repeat(58)}","size":9`,
+      "at 'blobs.1.digest'",
+    ],
+    [
+      'a digest in capitals',
+      `"digest":"${a}","size":9`,
+      `"digest":"${a.replace(/[a-f]/g, (digit) => digit.toUpperCase())}","size":9`,
+      "at 'blobs.1.digest'",
+    ],
+    ['a digest twice', `"digest":"${a}","size":9`, `"digest":"${b}","size":9`, "at 'blobs': a digest is listed twice"],
+    ['a negative size', '"size":9', '"size":-1', "at 'blobs.1.size'"],
+    ['a size that is no whole number', '"size":9', '"size":9.5', "at 'blobs.1.size'"],
+    ['a size beyond exact numbers', '"size":9', '"size":9007199254740992', "at 'blobs.1.size'"],
+    ['a size in a string', '"size":9', '"size":"9"', "at 'blobs.1.size'"],
+    ['another way of storage', '"storage":"stored"', '"storage":"lz4"', "at 'blobs.1.storage'"],
+    ['a time before 1970', '"sourceDateEpoch":1700000000', '"sourceDateEpoch":-1', "at 'sourceDateEpoch'"],
+    [
+      'a time that no tar header holds',
+      '"sourceDateEpoch":1700000000',
+      '"sourceDateEpoch":8589934592',
+      "at 'sourceDateEpoch'",
+    ],
+    [
+      'an image without reference',
+      '"reference":"docker.io/library/nginx:1.27"',
+      '"reference":""',
+      "at 'images.0.reference'",
+    ],
+    ['a list that is none', '"charts":[]', '"charts":{}', "at 'charts'"],
+    ['an element of another kind', '"platforms":["linux/amd64"]', '"platforms":[null]', "at 'platforms.0'"],
+    ['a class that is not known', '"class":"rendered"', '"class":"guessed"', "at 'images.0.sources.0.class'"],
+  ])('is refused with %s, saying where', async (_, part, other, message) => {
+    expect(golden).toContain(part);
+    await expectError('BUNDLE_INVALID', `bundle.json is malformed ${message}`, () =>
+      decode(golden.replace(part, other)),
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['half of it', golden.slice(0, 200)],
+    ['text', 'hello'],
+    ['another encoding', Buffer.from(golden, 'utf16le')],
+    ['bytes that are no UTF-8', Buffer.concat([Buffer.from('"'), Buffer.from([0xff]), Buffer.from('"')])],
+  ])('is refused where it is %s', async (_, bytes) => {
+    await expectError('BUNDLE_INVALID', 'not JSON in UTF-8', () => decodeBundleDocument(Buffer.from(bytes)));
+  });
+
+  it.each([
+    'null',
+    '[]',
+    '"text"',
+    '1',
+    '{}',
+    '{"formatVersion":null}',
+    '{"formatVersion":"1"}',
+    '{"formatVersion":0.5}',
+  ])('is refused where it is %s', async (text) => {
+    await expectError('BUNDLE_INVALID', 'malformed', () => decode(text));
+  });
+
+  it.each([0, 2, 17])('of format version %d asks for another version of the tool', async (version) => {
+    const error = await expectError('UNSUPPORTED', `format version ${version}; 1 is known`, () =>
+      decode(golden.replace('"formatVersion":1', `"formatVersion":${version},"more":[]`)),
+    );
+    expect(error.hint).toContain('newer');
+  });
+
+  it('is refused at its first wrong element: a hostile one can have millions of them', async () => {
+    const many = (element: string): string => new Array(500_000).fill(element).join(',');
+    for (const [part, other] of [
+      ['"charts":[]', `"charts":[${many('{}')}]`],
+      ['"platforms":["linux/amd64"]', `"platforms":[${many('1')}]`],
+      ['"charts":[]', `"charts":${'['.repeat(300_000)}${']'.repeat(300_000)}`],
+      ['"formatVersion":1', `"formatVersion":${'['.repeat(300_000)}${']'.repeat(300_000)}`],
+    ] as const) {
+      await expectError('BUNDLE_INVALID', 'malformed', () => decode(golden.replace(part, other)));
+    }
+  }, 15_000);
+
+  it('is not written where it would be refused', async () => {
+    await expectError('FAILED', "at 'name'", () => encodeBundleDocument({ ...document, name: 'a/b' }));
+    const references = Array.from({ length: 17_000 }, (_, number) => ({
+      ...document.images[0],
+      reference: `${'x'.repeat(1000)}${number}`,
+      digest: a,
+      mediaType: 'm',
+      size: 1,
+      sources: [],
+    }));
+    await expectError('UNSUPPORTED', 'at most 16777216', () =>
+      encodeBundleDocument({ ...document, images: references }),
+    );
+  });
+});
+
+describe("a bundle's name", () => {
+  it('is one that can be part of a file name', () => {
+    for (const name of ['a', 'core', 'core-1.2_3', 'x'.repeat(63)]) expect(name).toMatch(bundleNamePattern);
+    for (const name of ['', '-a', 'a-', 'a..b', 'a/b', 'A', '.', '..', 'a b', 'ä', 'a\n', 'x'.repeat(64)]) {
+      expect(name).not.toMatch(bundleNamePattern);
+    }
+  });
+});
