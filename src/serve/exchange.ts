@@ -1,0 +1,139 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+import { bytesOf } from '../content/verify.ts';
+import { EdgeBundleError } from '../errors.ts';
+import { ProtocolError } from './protocol-error.ts';
+
+/** One request and its answer. A client that neither sends nor reads for `stallMs` loses its connection. */
+export class Exchange {
+  readonly method: string;
+  /** As the client wrote it, still encoded. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #stallMs: number;
+  readonly #aborter = new AbortController();
+  #receivedBytes = 0;
+  #sentBytes = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse, stallMs: number) {
+    const { method = '', url = '' } = request;
+    const mark = url.indexOf('?');
+    this.method = method;
+    this.path = mark === -1 ? url : url.slice(0, mark);
+    this.query = new URLSearchParams(mark === -1 ? '' : url.slice(mark));
+    this.#request = request;
+    this.#response = response;
+    this.#stallMs = stallMs;
+    response.once('close', () => this.#aborter.abort());
+  }
+
+  /** Aborted when the connection ends, and when the answer has been sent. */
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+
+  /** Of the request's body, as far as it was read. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** Of the answer's body. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  /** What `Content-Length` announces. */
+  get announcedBytes(): number | undefined {
+    const value = this.header('content-length');
+    return value === undefined ? undefined : Number(value);
+  }
+
+  /** The request's body. Leaving the loop keeps the connection, so that the answer can be sent. */
+  async *body(): AsyncGenerator<Buffer> {
+    const { socket } = this.#request;
+    socket.setTimeout(this.#stallMs);
+    try {
+      for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
+        const bytes = chunk as Buffer;
+        this.#receivedBytes += bytes.byteLength;
+        yield bytes;
+      }
+    } finally {
+      socket.setTimeout(0);
+    }
+  }
+
+  /** The request's whole body. @throws ProtocolError 413 where it has more than `maxBytes` */
+  async readBody(maxBytes: number): Promise<Buffer> {
+    const tooLarge = (): ProtocolError =>
+      new ProtocolError(413, 'SIZE_INVALID', `at most ${maxBytes} bytes are taken here; the request has more`);
+    if ((this.announcedBytes ?? 0) > maxBytes) throw tooLarge();
+    const chunks: Buffer[] = [];
+    for await (const chunk of this.body()) {
+      chunks.push(chunk);
+      if (this.#receivedBytes > maxBytes) throw tooLarge();
+    }
+    return Buffer.concat(chunks);
+  }
+
+  sendEmpty(status: number, headers: OutgoingHttpHeaders): void {
+    this.#start(status, status === 204 || status === 304 ? headers : { ...headers, 'content-length': 0 });
+    this.#response.end();
+  }
+
+  sendBytes(status: number, headers: OutgoingHttpHeaders, bytes: Buffer): void {
+    this.#start(status, { ...headers, 'content-length': bytes.byteLength });
+    if (this.method === 'HEAD') {
+      this.#response.end();
+      return;
+    }
+    this.#sentBytes = bytes.byteLength;
+    this.#response.end(bytes);
+  }
+
+  sendJson(status: number, headers: OutgoingHttpHeaders, value: unknown): void {
+    const bytes = Buffer.from(JSON.stringify(value), 'utf8');
+    this.sendBytes(status, { 'content-type': 'application/json', ...headers }, bytes);
+  }
+
+  /** The headers of content of `size` bytes, without the content. */
+  sendHead(status: number, headers: OutgoingHttpHeaders, size: number): void {
+    this.#start(status, { ...headers, 'content-length': size });
+    this.#response.end();
+  }
+
+  /**
+   * Sends `content`, which should have `size` bytes. Where it has not, or fails, the connection is destroyed: the
+   * client sees a body that was cut off, and never a success.
+   */
+  async sendContent(status: number, headers: OutgoingHttpHeaders, content: Readable, size: number): Promise<void> {
+    this.#start(status, { ...headers, 'content-length': size });
+    await pipeline(this.#counted(content, size), this.#response);
+  }
+
+  async *#counted(content: Readable, size: number): AsyncGenerator<Buffer> {
+    const mismatch = (): EdgeBundleError =>
+      new EdgeBundleError('SIZE_MISMATCH', `${this.path}: expected ${size} bytes of content, other came`);
+    for await (const chunk of bytesOf(content)) {
+      if (this.#sentBytes + chunk.byteLength > size) throw mismatch();
+      this.#sentBytes += chunk.byteLength;
+      yield chunk;
+    }
+    if (this.#sentBytes !== size) throw mismatch();
+  }
+
+  #start(status: number, headers: OutgoingHttpHeaders): void {
+    this.#request.socket.setTimeout(this.#stallMs);
+    this.#response.statusCode = status;
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.#response.setHeader(name, value);
+  }
+}

@@ -1,0 +1,202 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, isIPv6 } from 'node:net';
+
+import { EdgeBundleError, errorMessage, isEdgeBundleError, systemErrorCode } from '../errors.ts';
+import { answer } from './answer.ts';
+import { Exchange } from './exchange.ts';
+import { asProtocolError, ProtocolError } from './protocol-error.ts';
+import type { RegistryContent } from './registry-content.ts';
+import { UploadSessions } from './upload-sessions.ts';
+
+/** A certificate chain and its key, in PEM. */
+export interface ServerTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface RegistryServerOptions {
+  readonly content: RegistryContent;
+  /** Default: 127.0.0.1, so that nobody else reaches it. There is no authentication. */
+  readonly host?: string | undefined;
+  /** Default: 0, any free port. */
+  readonly port?: number | undefined;
+  /** Default: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
+  /** The most that one blob may have; in bytes. Default: 1 TiB, which leaves the limit to the disk. */
+  readonly maxBlobBytes?: number | undefined;
+  /** How many uploads may be open at once. Default: 256. */
+  readonly maxUploads?: number | undefined;
+  /** An upload that nobody goes on with is removed after this time; in milliseconds. Default: 10 minutes. */
+  readonly uploadIdleMs?: number | undefined;
+  /** A client that neither sends nor reads loses its connection after this time; in milliseconds. Default: 1 minute. */
+  readonly stallMs?: number | undefined;
+  /** Called once for each request, when its connection is free again or gone. */
+  readonly onRequest?: ((event: RequestEvent) => void) | undefined;
+  /** Told of failures of the server itself, such as content that cannot be read; the client was told of them too. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export interface RequestEvent {
+  readonly method: string;
+  /** Path and query, as the client wrote them. */
+  readonly url: string;
+  /** 0 where the connection ended before there was an answer. */
+  readonly status: number;
+  /** Whether the whole answer was sent. */
+  readonly isComplete: boolean;
+  /** Of the request's body. */
+  readonly receivedBytes: number;
+  /** Of the answer's body. */
+  readonly sentBytes: number;
+  readonly durationMs: number;
+}
+
+export interface RegistryServer {
+  /** `http://127.0.0.1:5000` */
+  readonly url: string;
+  readonly address: AddressInfo;
+  /** Ends all connections, removes unfinished uploads, and closes the content. */
+  close(): Promise<void>;
+}
+
+const maxHeaderBytes = 16 * 1024;
+const defaultStallMs = 60_000;
+const keepAliveMs = 65_000;
+const lingerMs = 2_000;
+const connectionErrors: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+/**
+ * Serves `content` as a registry: OCI distribution-spec v1.1, with `_catalog` and without deletion.
+ *
+ * @throws EdgeBundleError CONFIG_INVALID where the certificate or key cannot be used; FAILED where the address cannot
+ */
+export async function startRegistryServer(options: RegistryServerOptions): Promise<RegistryServer> {
+  const { content, host = '127.0.0.1', port = 0 } = options;
+  const onError = options.onError ?? (() => undefined);
+  const sessions = new UploadSessions({
+    folder: content.writer?.uploadFolder ?? '',
+    maxSessions: options.maxUploads ?? 256,
+    idleMs: options.uploadIdleMs ?? 600_000,
+    onError,
+  });
+  const running = new Set<Promise<void>>();
+  const server = createServer(options, (request, response) => {
+    const handled = handle(request, response, { ...options, onError }, sessions).catch(onError);
+    running.add(handled);
+    void handled.finally(() => running.delete(handled));
+  });
+  const address = await listen(server, host, port);
+  server.on('error', onError);
+  return {
+    url: `${options.tls === undefined ? 'http' : 'https'}://${isIPv6(host) ? `[${host}]` : host}:${address.port}`,
+    address,
+    close: async () => {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      await Promise.all(running);
+      await sessions.close();
+      await content.close();
+    },
+  };
+}
+
+async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: RegistryServerOptions & { readonly onError: (error: unknown) => void },
+  sessions: UploadSessions,
+): Promise<void> {
+  const { content, onError, maxBlobBytes = 2 ** 40, stallMs = defaultStallMs } = options;
+  const startedMs = performance.now();
+  const { method = '', url = '' } = request;
+  const exchange = new Exchange(request, response, stallMs);
+  response.once('close', () => {
+    options.onRequest?.({
+      method,
+      url,
+      status: response.headersSent ? response.statusCode : 0,
+      isComplete: response.writableFinished,
+      receivedBytes: exchange.receivedBytes,
+      sentBytes: exchange.sentBytes,
+      durationMs: performance.now() - startedMs,
+    });
+  });
+  response.setHeader('docker-distribution-api-version', 'registry/2.0');
+  try {
+    await answer({ exchange, content, sessions, maxBlobBytes });
+  } catch (error) {
+    const isClients = error instanceof ProtocolError || (exchange.signal.aborted && isConnectionError(error));
+    if (!isClients) onError(error);
+    if (response.headersSent || response.destroyed) response.destroy();
+    else sendError(exchange, asProtocolError(error));
+  }
+  if (!request.complete) dropRest(request);
+}
+
+function sendError(exchange: Exchange, error: ProtocolError): void {
+  exchange.sendBytes(error.status, { 'content-type': 'application/json', ...error.headers }, error.body);
+}
+
+/** What reading and writing end with when a client goes away. */
+function isConnectionError(error: unknown): boolean {
+  const code = systemErrorCode(error) ?? '';
+  return isEdgeBundleError(error, 'ABORTED') || connectionErrors.has(code);
+}
+
+/**
+ * Drops the rest of a body that nobody wants, for a while: a connection that is closed at once takes the answer with it,
+ * and a client that has read the answer stops sending.
+ */
+function dropRest(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.socket.destroy(), lingerMs);
+  request.once('close', () => clearTimeout(timer));
+  request.resume();
+}
+
+function createServer(
+  { tls, stallMs = defaultStallMs }: RegistryServerOptions,
+  listener: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const limits = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: stallMs,
+    connectionsCheckingInterval: stallMs / 2,
+    // None for a whole request: a large blob over a slow line takes hours. The exchange watches for progress.
+    requestTimeout: 0,
+    keepAliveTimeout: keepAliveMs,
+  };
+  if (tls === undefined) return createHttpServer(limits, listener);
+  try {
+    return createHttpsServer({ ...limits, cert: tls.cert, key: tls.key }, listener);
+  } catch (cause) {
+    throw new EdgeBundleError(
+      'CONFIG_INVALID',
+      `the server's certificate and key do not work: ${errorMessage(cause)}`,
+      {
+        hint: 'Both are PEM files, and the key belongs to the first certificate.',
+        cause,
+      },
+    );
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  }).catch((cause: unknown) => {
+    throw new EdgeBundleError('FAILED', `cannot listen on ${host}, port ${port}: ${errorMessage(cause)}`, {
+      hint: 'Choose another address, or stop what uses it.',
+      cause,
+    });
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new EdgeBundleError('FAILED', `${host} has no port`);
+  return address;
+}
