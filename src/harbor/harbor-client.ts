@@ -1,0 +1,195 @@
+import type { OperationOptions } from '../content/store.ts';
+import { EdgeBundleError } from '../errors.ts';
+import type { CredentialSource } from '../oci-client/credentials.ts';
+import type { HttpResponse } from '../oci-client/http-response.ts';
+import { parseRegistry } from '../oci-client/reference.ts';
+import { type HttpRequest, Transport, type TransportOptions } from '../oci-client/transport.ts';
+import { healthSchema, readAnswer, summarySchema, systemInfoSchema } from './harbor-answers.ts';
+import { harborError, readOnlyError } from './harbor-error.ts';
+
+export interface HarborClientOptions extends TransportOptions {
+  /** Without a login only `ping`, `health` and a little of `systemInfo` are answered. */
+  readonly credentials?: CredentialSource | undefined;
+}
+
+export interface HarborComponent {
+  readonly name: string;
+  readonly isHealthy: boolean;
+  readonly error?: string | undefined;
+}
+
+export interface HarborHealth {
+  /** Whether all components are healthy; Harbor answers with status 200 in both cases. */
+  readonly isHealthy: boolean;
+  readonly components: readonly HarborComponent[];
+}
+
+export interface HarborSystemInfo {
+  /** Undefined without a login. */
+  readonly version?: string | undefined;
+  readonly externalUrl?: string | undefined;
+  readonly isReadOnly: boolean;
+}
+
+export interface ProjectOptions extends OperationOptions {
+  /** Whether everybody may pull. Default: false. */
+  readonly public?: boolean | undefined;
+  /** In bytes; -1: no limit of its own, Harbor's default counts. Default: -1. */
+  readonly storageLimit?: number | undefined;
+}
+
+export interface ProjectQuota {
+  /** In bytes; undefined: no limit. */
+  readonly hardBytes?: number | undefined;
+  readonly usedBytes: number;
+}
+
+const creationHints: Readonly<Record<number, string>> = {
+  400: "A project's name has lower-case letters and digits, joined by '.', '_' or '-', at most 255.",
+  403: "Only an administrator, or a robot account of the system, may create projects here: have one create it and give the user the developer's role in it.",
+};
+
+/** Without these nothing can be pushed; the others (job service, scanner, portal) may come later. */
+const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
+
+interface ApiRequest extends Pick<HttpRequest, 'what' | 'headers' | 'body' | 'signal'> {
+  /** Checking a password is slow in Harbor on purpose: not where none is asked for. */
+  readonly isAnonymous?: boolean;
+}
+
+/** What only Harbor has: `/api/v2.0` of Harbor 2.x. Content goes through `RegistryClient`. */
+export class HarborClient {
+  /** Host and port, in normal form. */
+  readonly registry: string;
+  readonly #transport: Transport;
+  readonly #credentials: CredentialSource | undefined;
+
+  /** @throws EdgeBundleError REFERENCE_INVALID where `registry` is not a host, CONFIG_INVALID */
+  constructor(registry: string, options: HarborClientOptions = {}) {
+    this.registry = parseRegistry(registry);
+    this.#transport = new Transport(options);
+    this.#credentials = options.credentials;
+  }
+
+  /** @throws EdgeBundleError HARBOR_ERROR where something else than Harbor answers, REGISTRY_UNAVAILABLE, TIMEOUT, TLS_UNTRUSTED */
+  async ping(options: OperationOptions = {}): Promise<void> {
+    const response = await this.#send('GET', 'ping', { ...options, what: 'cannot reach Harbor', isAnonymous: true });
+    if (response.status !== 200) throw await harborError(response);
+    await response.discard();
+  }
+
+  async health(options: OperationOptions = {}): Promise<HarborHealth> {
+    const what = "cannot ask for Harbor's health";
+    const response = await this.#send('GET', 'health', { ...options, what, isAnonymous: true });
+    if (response.status !== 200) throw await harborError(response);
+    const { status, components } = await readAnswer(response, healthSchema);
+    return {
+      isHealthy: status === 'healthy',
+      components: components.map(({ name, status: state, error }) => ({ name, isHealthy: state === 'healthy', error })),
+    };
+  }
+
+  async systemInfo(options: OperationOptions = {}): Promise<HarborSystemInfo> {
+    const response = await this.#send('GET', 'systeminfo', { ...options, what: 'cannot ask Harbor about itself' });
+    if (response.status !== 200) throw await harborError(response);
+    const { harbor_version, external_url, read_only } = await readAnswer(response, systemInfoSchema);
+    return { version: harbor_version, externalUrl: external_url, isReadOnly: read_only ?? false };
+  }
+
+  /** @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR */
+  async projectExists(name: string, options: OperationOptions = {}): Promise<boolean> {
+    const path = `projects?project_name=${encodeURIComponent(name)}`;
+    const response = await this.#send('HEAD', path, { ...options, what: `cannot look for project '${name}'` });
+    if (response.status !== 200 && response.status !== 404) throw await harborError(response);
+    await response.discard();
+    return response.status === 200;
+  }
+
+  /**
+   * Creates a project where there is none of that name. One that exists stays as it is.
+   *
+   * @returns whether it was created
+   * @throws EdgeBundleError AUTH_FAILED; ACCESS_DENIED where the user may not create projects; READ_ONLY; HARBOR_ERROR
+   */
+  async ensureProject(name: string, options: ProjectOptions = {}): Promise<boolean> {
+    const { public: isPublic = false, storageLimit = -1, signal } = options;
+    if (await this.projectExists(name, { signal })) return false;
+    const project = { project_name: name, metadata: { public: String(isPublic) }, storage_limit: storageLimit };
+    const response = await this.#send('POST', 'projects', {
+      what: `cannot create project '${name}'`,
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from(JSON.stringify(project)),
+      signal,
+    });
+    // 409: somebody else has just created it.
+    if (response.status !== 201 && response.status !== 409)
+      throw await harborError(response, creationHints[response.status]);
+    await response.discard();
+    return response.status === 201;
+  }
+
+  /** @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR, also where there is no such project */
+  async projectQuota(name: string, options: OperationOptions = {}): Promise<ProjectQuota | undefined> {
+    const response = await this.#send('GET', `projects/${encodeURIComponent(name)}/summary`, {
+      ...options,
+      what: `cannot ask for the quota of project '${name}'`,
+      // A name of digits would be taken for an id.
+      headers: { 'x-is-resource-name': 'true' },
+    });
+    if (response.status !== 200) throw await harborError(response);
+    const { quota } = await readAnswer(response, summarySchema);
+    if (quota === undefined) return undefined;
+    const { hard, used } = quota;
+    return { hardBytes: hard.storage === -1 ? undefined : hard.storage, usedBytes: used.storage };
+  }
+
+  /**
+   * Makes Harbor ready to take content into project `name`: the parts that a push needs are healthy, Harbor is not
+   * read-only, the project exists.
+   *
+   * @throws EdgeBundleError REGISTRY_UNAVAILABLE with the components that are not healthy; READ_ONLY; see `ensureProject`
+   */
+  async prepareProject(name: string, options: ProjectOptions = {}): Promise<void> {
+    const { signal } = options;
+    const { components } = await this.health({ signal });
+    const ill = components.filter((component) => !component.isHealthy && essentialComponents.has(component.name));
+    if (ill.length > 0) {
+      const list = ill.map((component) => `${component.name} (${component.error ?? 'unhealthy'})`).join(', ');
+      throw new EdgeBundleError('REGISTRY_UNAVAILABLE', `Harbor at ${this.registry} is not healthy: ${list}`, {
+        hint: 'It may still be starting: try again later.',
+      });
+    }
+    const { isReadOnly } = await this.systemInfo({ signal });
+    if (isReadOnly) throw readOnlyError(`Harbor at ${this.registry} takes no content: it is in read-only mode`);
+    await this.ensureProject(name, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #send(method: HttpRequest['method'], path: string, request: ApiRequest): Promise<HttpResponse> {
+    const { what, headers, body, signal, isAnonymous = false } = request;
+    return this.#transport.send({
+      what,
+      method,
+      url: new URL(`api/v2.0/${path}`, this.#transport.endpoint(this.registry)),
+      headers,
+      body,
+      signal,
+      authorization: isAnonymous ? undefined : await this.#authorization(),
+    });
+  }
+
+  async #authorization(): Promise<string | undefined> {
+    const credentials = await this.#credentials?.find(this.registry);
+    if (credentials === undefined) return undefined;
+    if (!('password' in credentials)) {
+      throw new EdgeBundleError('CREDENTIALS_INVALID', `for ${this.registry} there is an identity token only`, {
+        hint: "Harbor's API wants a user name and a password.",
+      });
+    }
+    const { username, password } = credentials;
+    return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`;
+  }
+}

@@ -1,0 +1,162 @@
+import type { Descriptor } from '../content/descriptor.ts';
+import type { Digest } from '../content/digest.ts';
+import { collectGraph } from '../content/graph.ts';
+import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import type { RegistryClient } from '../oci-client/registry-client.ts';
+import { forEachLimited } from './for-each-limited.ts';
+import { type LoadSource, type PlannedImage, planLoad } from './load-plan.ts';
+
+export const defaultConcurrency = 4;
+
+/** A bundle, and where its images are, or are to be, in a registry. */
+export interface RegistryTarget {
+  readonly bundle: LoadSource;
+  readonly client: RegistryClient;
+  /** Host and port: `harbor.example:30003`. */
+  readonly registry: string;
+  /** What the names of all repositories begin with; in Harbor, the project. */
+  readonly project: string;
+  /** How many requests run at once. Default: 4. */
+  readonly concurrency?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the registry does not have, or has differently. */
+export interface MissingContent {
+  readonly kind: 'tag' | 'manifest' | 'blob';
+  readonly repository: string;
+  /** Of the content; of what the tag should lead to. */
+  readonly digest: Digest;
+  readonly tag?: string | undefined;
+  /** What the tag leads to, where that is something else. */
+  readonly found?: Digest | undefined;
+  /** The images of the bundle that need it. */
+  readonly references: readonly string[];
+}
+
+export interface RegistryVerification {
+  readonly images: number;
+  /** What was asked for, each once in each repository; what is missing is among it. */
+  readonly asked: {
+    readonly tags: number;
+    readonly manifests: number;
+    readonly blobs: number;
+    readonly blobBytes: number;
+  };
+  readonly missing: readonly MissingContent[];
+}
+
+/** One thing that the registry is asked for. */
+interface Question {
+  readonly kind: MissingContent['kind'];
+  readonly repository: string;
+  readonly target: Descriptor;
+  readonly tag?: string;
+  readonly references: Set<string>;
+}
+
+/**
+ * Asks the registry for every tag, manifest (the children of indexes too) and blob of the bundle, by digest, in each
+ * repository where an image needs it. Changes nothing, and reads nothing back.
+ *
+ * @returns also what is missing: that is no error here (see `ensureVerified`)
+ * @throws EdgeBundleError REFERENCE_INVALID; what the bundle throws where it is damaged; what the registry's refusal means:
+ *   AUTH_FAILED, ACCESS_DENIED, REGISTRY_UNAVAILABLE, …
+ */
+export async function verifyRegistry(target: RegistryTarget): Promise<RegistryVerification> {
+  const { bundle, client, registry, project, signal } = target;
+  const images = planLoad(bundle.document, project);
+  await client.ping(registry, { signal });
+  return verifyImages(target, images);
+}
+
+/** @throws EdgeBundleError NOT_VERIFIED where anything is missing, each as one of its failures */
+export function ensureVerified({ missing }: Pick<RegistryVerification, 'missing'>, registry: string): void {
+  if (missing.length === 0) return;
+  const images = new Set(missing.flatMap(({ references }) => references)).size;
+  throw new EdgeBundleError(
+    'NOT_VERIFIED',
+    `${registry} lacks ${count(missing.length, 'tag, manifest or blob', 'tags, manifests and blobs')} of ${count(images, 'image')}`,
+    {
+      hint: 'Load the bundle: only what is missing is sent.',
+      failures: missing.map((content) => new EdgeBundleError('NOT_VERIFIED', describeMissing(content))),
+    },
+  );
+}
+
+/** One line: what is missing, where, and which images need it. */
+export function describeMissing({ kind, repository, digest, tag, found, references }: MissingContent): string {
+  const name = kind === 'tag' ? `tag '${tag ?? ''}'` : `${kind} ${digest}`;
+  const what = found === undefined ? 'is missing' : `leads to ${found} instead of ${digest}`;
+  return `${repository}: ${name} ${what} (${references.join(', ')})`;
+}
+
+/** `verifyRegistry` for some of the images, and without a login of its own. */
+export async function verifyImages(
+  target: RegistryTarget,
+  images: readonly PlannedImage[],
+): Promise<RegistryVerification> {
+  const { concurrency = defaultConcurrency, signal } = target;
+  const questions = await questionsAbout(target, images);
+  const answers = new Map<Question, Digest | undefined>();
+  await forEachLimited(questions, concurrency, async (question) => {
+    throwIfAborted(signal);
+    answers.set(question, await ask(target, question));
+  });
+  const missing = questions.flatMap((question): MissingContent[] => {
+    const { kind, repository, tag, references } = question;
+    const { digest } = question.target;
+    const found = answers.get(question);
+    return found === digest ? [] : [{ kind, repository, digest, tag, found, references: [...references] }];
+  });
+  const blobs = questions.filter(({ kind }) => kind === 'blob');
+  return {
+    images: images.length,
+    asked: {
+      tags: questions.filter(({ kind }) => kind === 'tag').length,
+      manifests: questions.filter(({ kind }) => kind === 'manifest').length,
+      blobs: blobs.length,
+      blobBytes: blobs.reduce((bytes, { target: { size } }) => bytes + size, 0),
+    },
+    missing,
+  };
+}
+
+/** What is needed, each once in each repository; a tag before the manifests, these before the blobs of an image. */
+async function questionsAbout(
+  { bundle, signal }: RegistryTarget,
+  images: readonly PlannedImage[],
+): Promise<readonly Question[]> {
+  const questions = new Map<string, Question>();
+  for (const { repository, tags, root, references } of images) {
+    const add = (kind: Question['kind'], target: Descriptor, tag?: string): void => {
+      const key = `${repository} ${kind} ${tag ?? target.digest}`;
+      const known = questions.get(key);
+      const question = known ?? { kind, repository, target, references: new Set<string>(), ...(tag && { tag }) };
+      for (const reference of references) question.references.add(reference);
+      questions.set(key, question);
+    };
+    const graph = await collectGraph(bundle, root, { signal });
+    for (const tag of tags) add('tag', root, tag);
+    for (const { descriptor } of graph.manifests) add('manifest', descriptor);
+    for (const blob of graph.blobs) add('blob', blob);
+  }
+  return [...questions.values()];
+}
+
+/** The digest of what the registry has there; undefined where it has nothing. */
+async function ask({ client, registry, signal }: RegistryTarget, question: Question): Promise<Digest | undefined> {
+  const repository = client.repository(registry, question.repository);
+  const { target, tag } = question;
+  if (tag === undefined) return (await repository.exists(target, { signal })) ? target.digest : undefined;
+  try {
+    return (await repository.resolve(tag, { signal })).digest;
+  } catch (error) {
+    if (!isEdgeBundleError(error, 'NOT_FOUND')) throw error;
+    return undefined;
+  }
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
