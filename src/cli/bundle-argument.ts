@@ -1,0 +1,24 @@
+import type { BundleReader } from '../bundle/bundle-reader.ts';
+
+/** For the positional of commands that read a bundle. */
+export const bundleArgument = {
+  type: 'string',
+  demandOption: true,
+  describe: 'The bundle: its file, one of its parts, or the folder that it is alone in',
+} as const;
+
+/** Opens a bundle, and closes it when `use` is done. */
+export async function withBundle<T>(path: string, use: (bundle: BundleReader) => Promise<T>): Promise<T> {
+  const { BundleReader } = await import('../bundle/bundle-reader.ts');
+  const bundle = await BundleReader.open(path);
+  try {
+    return await use(bundle);
+  } finally {
+    await bundle.close();
+  }
+}
+
+/** Of all blobs and manifests, in bytes. */
+export function contentBytes(bundle: BundleReader): number {
+  return bundle.document.blobs.reduce((sum, { size }) => sum + size, 0);
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+
+import yargs, { type Arguments, type Argv } from 'yargs';
+
+import { abortedError, isEdgeBundleError } from '../errors.ts';
+import { buildCommand } from './commands/build.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { loadCommand } from './commands/load.ts';
+import { serveCommand } from './commands/serve.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { exitCodeOf, formatFailure } from './failure.ts';
+import { globalOptions } from './global-options.ts';
+import { completePlainHttp } from './plain-http.ts';
+import { registryOptions } from './registry-options.ts';
+import { type Terminal, writeText } from './terminal.ts';
+import { usageError } from './usage.ts';
+
+/** Runs one command and tells its exit code. Results go to stdout, everything else to stderr. */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await parser(completePlainHttp(args), terminal).parseAsync();
+    return 0;
+  } catch (cause) {
+    // Where a signal ended everything, each thing that it ended is no news.
+    const error =
+      isEdgeBundleError(cause, 'ABORTED') && terminal.signal.aborted ? abortedError(terminal.signal) : cause;
+    const log = wantsJsonLog(args) ? 'json' : 'text';
+    const stack = terminal.environment.EDGE_BUNDLE_DEBUG === '1';
+    await writeText(terminal.stderr, formatFailure(error, { log, stack }));
+    return exitCodeOf(error);
+  }
+}
+
+function parser(args: readonly string[], terminal: Terminal): Argv {
+  return yargs(args)
+    .scriptName('edge-bundle')
+    .usage('$0 COMMAND\n\nCarries the images of a Kubernetes edge cluster across an air gap.')
+    .options(globalOptions)
+    .command(buildCommand(terminal))
+    .command(inspectCommand(terminal))
+    .command(verifyCommand(terminal))
+    .command(loadCommand(terminal))
+    .command(serveCommand(terminal))
+    .demandCommand(1, 'a command is missing')
+    .strict()
+    .strictCommands()
+    .check(eachOptionOnce)
+    .version(packageVersion())
+    .alias('help', 'h')
+    .epilogue('Exit codes: 0 done, 1 failed, 2 usage, 3 content missing or not verified, 4 trust, 75 try again later.')
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'greedy-arrays': false,
+      'parse-positional-numbers': false,
+    })
+    .locale('en')
+    .wrap(helpWidth(terminal))
+    .exitProcess(false)
+    .fail((message: string | null, error: unknown) => {
+      // What a command throws comes without a message.
+      throw message === null ? error : parserError(message, args);
+    });
+}
+
+function parserError(message: string, args: readonly string[]): Error {
+  const command = args.find((arg) => commandNames.includes(arg));
+  const help = `edge-bundle ${command === undefined ? '' : `${command} `}--help`;
+  return usageError(clearer(message, command !== undefined), `'${help}' shows what can be given.`);
+}
+
+function clearer(message: string, hasCommand: boolean): string {
+  if (message.startsWith('Not enough non-option arguments')) return 'an argument is missing';
+  // The parser takes the second argument of a command that has one for a command.
+  const text = hasCommand ? message.replace(/^Unknown command/, 'unknown argument') : message;
+  return lowerFirst(text).replace(/\s*\n\s*/g, ' ');
+}
+
+function lowerFirst(text: string): string {
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+}
+
+const commandNames = ['build', 'inspect', 'verify', 'load', 'serve'];
+
+/** The parser makes a list of an option that is given twice, which no command expects. */
+function eachOptionOnce(args: Arguments): true {
+  const lists: readonly string[] = ['_', 'profiles', ...arrayOptions];
+  const twice = Object.keys(args).find((name) => Array.isArray(args[name]) && !lists.includes(name));
+  if (twice === undefined) return true;
+  throw usageError(`--${twice} is given more than once`);
+}
+
+const arrayOptions = Object.entries(registryOptions).flatMap(([name, option]) => ('array' in option ? [name] : []));
+
+function helpWidth({ stdout }: Terminal): number {
+  return Math.min(maxHelpWidth, stdout.columns ?? maxHelpWidth);
+}
+
+const maxHelpWidth = 120;
+
+/** The parser may be what failed, so its result is not asked. */
+function wantsJsonLog(args: readonly string[]): boolean {
+  return args.some((arg, index) => arg === '--log=json' || (arg === '--log' && args[index + 1] === 'json'));
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(text) as { version: string };
+  return version;
+}

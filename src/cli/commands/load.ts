@@ -1,0 +1,99 @@
+import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
+
+import type { LoadEvent } from '../../loader/load-events.ts';
+import type { LoadResult } from '../../loader/load-result.ts';
+import { formatLoad } from '../../report/summaries.ts';
+import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
+import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
+import type { Progress } from '../progress/progress.ts';
+import { withProgress } from '../progress/with-progress.ts';
+import { type RegistryArguments, registryOptions } from '../registry-options.ts';
+import { withRegistry } from '../registry-session.ts';
+import { parseTarget, type TargetArguments, targetOptions } from '../registry-target.ts';
+import { writeResult } from '../result.ts';
+import type { Terminal } from '../terminal.ts';
+import { transferDocument } from '../transfer-document.ts';
+import { usageError, wholeNumber } from '../usage.ts';
+
+const options = {
+  concurrency: {
+    requiresArg: true,
+    default: concurrencyDefault,
+    coerce: wholeNumber('concurrency', 1),
+    describe: 'How many transfers run at once',
+  },
+  output: outputOption,
+} as const satisfies Readonly<Record<string, Options>>;
+
+type LoadArguments = GlobalArguments &
+  RegistryArguments &
+  TargetArguments &
+  InferredOptionTypes<typeof options> & { readonly bundle: string };
+
+export function loadCommand(terminal: Terminal): CommandModule<GlobalArguments, LoadArguments> {
+  return {
+    command: 'load <bundle>',
+    describe: 'Bring the images of a bundle into a Harbor or another registry, and verify them there',
+    builder: (yargs: Argv<GlobalArguments>) =>
+      yargs
+        .positional('bundle', bundleArgument)
+        .options({ ...options, ...targetOptions, ...registryOptions })
+        .example(
+          '$0 load bundles/content-1f --harbor https://10.0.0.5:30003 --ca-cert ca.pem --username admin --password-file pw',
+          'Into project spectro-images',
+        )
+        .example('$0 load store.tar.zst --registry http://127.0.0.1:5000', 'Into a registry without TLS'),
+    handler: (args) => withProgress(terminal, args, (progress) => load(args, terminal, progress)),
+  };
+}
+
+async function load(args: LoadArguments, terminal: Terminal, progress: Progress): Promise<void> {
+  const target = parseTarget(args);
+  if (target === undefined) throw usageError('no registry is given', 'Give --harbor URL or --registry URL.');
+  const { loadBundle } = await import('../../loader/load-bundle.ts');
+  const { project, concurrency, output } = args;
+  const { signal } = terminal;
+  let result: LoadResult | undefined;
+  try {
+    await withBundle(args.bundle, (bundle) =>
+      withRegistry(args, target, terminal, ({ registry, client, harbor }) => {
+        progress.expect(contentBytes(bundle));
+        const onEvent = (event: LoadEvent): void => {
+          if (event.type === 'verified') ({ result } = event);
+          tell(event, progress);
+        };
+        return loadBundle({ bundle, client, registry, project, harbor, concurrency, signal, onEvent });
+      }),
+    );
+  } finally {
+    progress.end();
+    // Also where something is missing: the result says what, and the error follows.
+    if (result !== undefined) {
+      const { bytes } = result;
+      await writeResult(terminal, output, transferDocument(result), (document) => formatLoad(document, bytes));
+    }
+  }
+}
+
+function tell(event: LoadEvent, progress: Progress): void {
+  switch (event.type) {
+    case 'image-finished': {
+      const { references, repository, tags, root } = event.image;
+      const fields = { references, repository, tags, digest: root.digest, outcome: event.outcome };
+      progress.note('image', `${event.outcome} ${references.join(', ')}`, fields);
+      break;
+    }
+    case 'verifying':
+      progress.note('verifying', `verifying ${event.images} images`, { images: event.images });
+      break;
+    case 'started':
+    case 'progress':
+    case 'finished':
+      progress.copy(event);
+      break;
+    case 'image-started':
+    case 'image-failed':
+    case 'verified':
+      break;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
+
+import { formatVerify } from '../../report/summaries.ts';
+import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
+import { type GlobalArguments, outputOption } from '../global-options.ts';
+import type { Progress } from '../progress/progress.ts';
+import { withProgress } from '../progress/with-progress.ts';
+import { type RegistryArguments, registryOptions } from '../registry-options.ts';
+import { withRegistry } from '../registry-session.ts';
+import { parseTarget, type RegistryTarget, type TargetArguments, targetOptions } from '../registry-target.ts';
+import { writeResult } from '../result.ts';
+import type { Terminal } from '../terminal.ts';
+import { transferDocument } from '../transfer-document.ts';
+
+const options = { output: outputOption } as const satisfies Readonly<Record<string, Options>>;
+
+type VerifyArguments = GlobalArguments &
+  RegistryArguments &
+  TargetArguments &
+  InferredOptionTypes<typeof options> & { readonly bundle: string };
+
+export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments, VerifyArguments> {
+  return {
+    command: 'verify <bundle>',
+    describe: 'Check every byte of a bundle, or that a registry has all of its content',
+    builder: (yargs: Argv<GlobalArguments>) =>
+      yargs
+        .positional('bundle', bundleArgument)
+        .options({ ...options, ...targetOptions, ...registryOptions })
+        .example('$0 verify bundles/content-1f', 'Read the whole bundle and check every digest')
+        .example('$0 verify store.tar.zst --harbor https://10.0.0.5:30003', 'Ask a Harbor for all that it should have'),
+    handler: (args) =>
+      withProgress(terminal, args, async (progress) => {
+        const target = parseTarget(args);
+        if (target === undefined) await verifyFile(args, terminal, progress);
+        else await verifyTarget(args, target, terminal, progress);
+      }),
+  };
+}
+
+async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: Progress): Promise<void> {
+  const { verifyBundle } = await import('../../bundle/verify-bundle.ts');
+  const { combineFailures } = await import('../../errors.ts');
+  const { images, blobs, failures } = await withBundle(args.bundle, (bundle) => {
+    progress.expect(contentBytes(bundle));
+    return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
+  });
+  progress.end();
+  if (failures.length > 0) {
+    const message = `the bundle '${args.bundle}' is not as it was built: ${failures.length} problems`;
+    throw combineFailures('NOT_VERIFIED', message, failures);
+  }
+  const document = { images, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] };
+  await writeResult(terminal, args.output, document, formatVerify);
+}
+
+async function verifyTarget(
+  args: VerifyArguments,
+  target: RegistryTarget,
+  terminal: Terminal,
+  progress: Progress,
+): Promise<void> {
+  const { ensureVerified, verifyRegistry } = await import('../../loader/verify-registry.ts');
+  const { project } = args;
+  const { signal } = terminal;
+  const { images, asked, missing } = await withBundle(args.bundle, (bundle) =>
+    withRegistry(args, target, terminal, ({ client, registry }) =>
+      verifyRegistry({ bundle, client, registry, project, signal }),
+    ),
+  );
+  progress.end();
+  const missingBlobs = missing.filter(({ kind }) => kind === 'blob').length;
+  const document = transferDocument({
+    images,
+    blobs: { uploaded: 0, mounted: 0, present: asked.blobs - missingBlobs },
+    missing,
+  });
+  await writeResult(terminal, args.output, document, formatVerify);
+  ensureVerified({ missing }, target.registry);
+}

@@ -1,0 +1,84 @@
+import type { CredentialSource } from '../oci-client/credentials.ts';
+import type { Terminal } from './terminal.ts';
+import { readTextFile } from './text-file.ts';
+import { usageError } from './usage.ts';
+
+interface LoginArguments {
+  readonly username?: string | undefined;
+  readonly 'password-file'?: string | undefined;
+  readonly 'password-stdin'?: boolean | undefined;
+  readonly 'cred-file'?: string | undefined;
+}
+
+/**
+ * Where logins come from, first to last: `--username` or its variable, `--cred-file`, and what Docker's and Podman's tools
+ * know.
+ */
+export async function findCredentials(
+  args: LoginArguments,
+  registries: readonly string[],
+  terminal: Terminal,
+): Promise<CredentialSource> {
+  const { CredentialChain } = await import('../oci-client/credentials.ts');
+  const { credentialsFromEnvironment } = await import('../oci-client/docker-config.ts');
+  const sources: CredentialSource[] = [];
+  const login = await readLogin(args, registries, terminal);
+  if (login !== undefined) sources.push(login);
+  if (args['cred-file'] !== undefined) {
+    const { CredentialsFile } = await import('../oci-client/credentials-file.ts');
+    sources.push(new CredentialsFile(args['cred-file']));
+  }
+  return new CredentialChain([...sources, credentialsFromEnvironment(terminal.environment)]);
+}
+
+async function readLogin(
+  args: LoginArguments,
+  registries: readonly string[],
+  terminal: Terminal,
+): Promise<CredentialSource | undefined> {
+  const username = args.username ?? variable(terminal, 'EDGE_BUNDLE_USERNAME');
+  const isPasswordGiven = args['password-file'] !== undefined || args['password-stdin'] === true;
+  if (username === undefined) {
+    if (isPasswordGiven) throw usageError('a password is given, and no user', 'Give --username.');
+    return undefined;
+  }
+  const [registry, ...others] = new Set(registries);
+  if (registry === undefined) return undefined;
+  if (others.length > 0) {
+    throw usageError(
+      `the user '${username}' can log in to one registry, and the images come from ${others.length + 1}: ` +
+        [registry, ...others].join(', '),
+      "Give the logins with --cred-file, or log in with 'docker login' or 'skopeo login'.",
+    );
+  }
+  const password = await readPassword(args, terminal);
+  if (!password) {
+    throw usageError(
+      `the user '${username}' is given, and ${password === '' ? 'an empty' : 'no'} password`,
+      'Give --password-file, --password-stdin or EDGE_BUNDLE_PASSWORD.',
+    );
+  }
+  const { FixedCredentials } = await import('../oci-client/credentials.ts');
+  return new FixedCredentials(registry, { username, password });
+}
+
+async function readPassword(args: LoginArguments, terminal: Terminal): Promise<string | undefined> {
+  const file = args['password-file'];
+  if (args['password-stdin'] === true) {
+    if (file !== undefined) throw usageError('--password-file and --password-stdin exclude each other');
+    const chunks: Buffer[] = [];
+    for await (const chunk of terminal.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+    return withoutLineEnd(Buffer.concat(chunks).toString('utf8'));
+  }
+  if (file !== undefined) return withoutLineEnd(await readTextFile(file, 'the password'));
+  return variable(terminal, 'EDGE_BUNDLE_PASSWORD');
+}
+
+/** Pipelines set variables that they have no value for to nothing. */
+function variable({ environment }: Terminal, name: string): string | undefined {
+  return environment[name] === '' ? undefined : environment[name];
+}
+
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}

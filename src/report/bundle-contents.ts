@@ -1,0 +1,77 @@
+import type { BundleContent, BundleDocument } from '../bundle/bundle-document.ts';
+import { contentDescriptor } from '../bundle/bundle-document.ts';
+import type { Descriptor } from '../content/descriptor.ts';
+import { collectGraph, type Graph } from '../content/graph.ts';
+import { successors } from '../content/manifest.ts';
+import { formatPlatform } from '../content/platform.ts';
+import type { Fetcher, OperationOptions } from '../content/store.ts';
+import type { InspectDocument } from './documents.ts';
+import { shortDigest } from './summaries.ts';
+import type { TreeNode } from './tree.ts';
+import { formatBytes } from './units.ts';
+
+/** A bundle that was opened, as `BundleReader` opens it. */
+export interface OpenBundle extends Fetcher {
+  readonly id: string;
+  readonly bytes: number;
+  readonly document: BundleDocument;
+}
+
+/** An image, chart or artifact of a bundle with all that it needs. */
+export interface BundledGraph {
+  readonly content: BundleContent;
+  readonly graph: Graph;
+}
+
+/**
+ * Reads the manifests of all images and charts, and no blob.
+ *
+ * @throws EdgeBundleError BUNDLE_INVALID, CONTENT_INVALID, NOT_FOUND, DIGEST_MISMATCH where the bundle is damaged; ABORTED
+ */
+export async function readBundleGraphs(bundle: OpenBundle, options: OperationOptions = {}): Promise<BundledGraph[]> {
+  const graphs: BundledGraph[] = [];
+  for (const content of [...bundle.document.images, ...bundle.document.charts]) {
+    graphs.push({ content, graph: await collectGraph(bundle, contentDescriptor(content), options) });
+  }
+  return graphs;
+}
+
+/** What `inspect` writes as JSON. `path` is where the bundle is. */
+export function inspectDocument(path: string, bundle: OpenBundle, graphs: readonly BundledGraph[]): InspectDocument {
+  return {
+    bundle: { path, id: bundle.id, bytes: bundle.bytes },
+    images: graphs.map(({ content: { reference, digest, mediaType, sources }, graph }) => ({
+      reference,
+      digest,
+      mediaType,
+      bytes: graphBytes(graph),
+      packs: [...new Set(sources.map(({ profile, pack }) => pack ?? profile))],
+    })),
+    blobs: bundle.document.blobs.length,
+  };
+}
+
+/** Each image with its manifests, and these with their blobs. */
+export function bundleTree(path: string, graphs: readonly BundledGraph[]): TreeNode {
+  return {
+    label: path,
+    children: graphs.map(({ content, graph }) => ({
+      ...contentNode(graph.root, graph),
+      label: `${content.reference} ${content.digest} ${formatBytes(graphBytes(graph))}`,
+    })),
+  };
+}
+
+function contentNode(descriptor: Descriptor, graph: Graph): TreeNode {
+  const node = graph.manifests.find((each) => each.descriptor.digest === descriptor.digest);
+  const platform = descriptor.platform === undefined ? '' : ` ${formatPlatform(descriptor.platform)}`;
+  return {
+    label: `${shortDigest(descriptor.digest)} ${descriptor.mediaType}${platform} ${formatBytes(descriptor.size)}`,
+    children: node === undefined ? [] : successors(node.manifest).map((child) => contentNode(child, graph)),
+  };
+}
+
+function graphBytes({ manifests, blobs }: Graph): number {
+  const descriptors = [...manifests.map(({ descriptor }) => descriptor), ...blobs];
+  return descriptors.reduce((sum, { size }) => sum + size, 0);
+}

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+
+import { describe, expect, it } from 'vitest';
+
+import { documentSchemas, documentsJsonSchema } from '../../src/report/documents.ts';
+import { formatBuild, formatInspect, formatLoad, formatVerify } from '../../src/report/summaries.ts';
+
+const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+const bundle = {
+  path: 'bundles/content-0123456789abcdef/core-a-0123456789abcdef.tar.zst',
+  id: '0123456789abcdef',
+  bytes: 1200,
+};
+
+describe('documents', () => {
+  it('are described by the JSON Schema in docs/', async () => {
+    const url = new URL('../../docs/cli-output.schema.json', import.meta.url);
+    expect(JSON.parse(await readFile(url, 'utf8'))).toEqual(documentsJsonSchema());
+  });
+
+  it('have no members that the schema does not name', () => {
+    const document = { bundle, images: 1, blobs: 3, bytes: { referenced: 5, stored: 4, saved: 1 } };
+    expect(documentSchemas.build.safeParse(document).success).toBe(true);
+    expect(documentSchemas.build.safeParse({ ...document, host: 'ci-7' }).success).toBe(false);
+  });
+});
+
+describe('summaries', () => {
+  it('tell what a build did', () => {
+    const text = formatBuild({
+      bundle,
+      images: 8,
+      blobs: 30,
+      bytes: { referenced: 2_000_000, stored: 1_500_000, saved: 500_000 },
+    });
+    expect(text).toContain(`bundle       ${bundle.path}\n`);
+    expect(text).toContain('images       8\n');
+    expect(text).toContain('referenced   2.0 MB\n');
+    expect(text).toContain('saved        500 kB');
+  });
+
+  it('list the images of a bundle', () => {
+    const images = [
+      {
+        reference: 'docker.io/library/nginx:1.27',
+        digest,
+        mediaType: 'a/b',
+        bytes: 70_000_000,
+        packs: ['web', 'shop'],
+      },
+    ];
+    expect(formatInspect({ bundle, images, blobs: 3 })).toContain(
+      'docker.io/library/nginx:1.27   0123456789ab   70.0 MB   web, shop\n',
+    );
+  });
+
+  it('tell how many bytes a load did not have to send', () => {
+    const text = formatLoad(
+      { images: 2, blobs: { uploaded: 5, mounted: 2, present: 1 }, missing: [] },
+      { uploaded: 33_000_000, mounted: 60_000_000, present: 365 },
+    );
+    expect(text).toMatch(/^uploaded +5 blobs \(33\.0 MB\)$/m);
+    expect(text).toMatch(/^mounted +2 blobs \(60\.0 MB .*\)$/m);
+    expect(text).toMatch(/^present +1 blobs \(365 B\)$/m);
+  });
+
+  it('count what a verification found and missed', () => {
+    const missing = [{ kind: 'tag' as const, repository: 'p/nginx', digest, tag: '1.27', references: ['nginx:1.27'] }];
+    const text = formatVerify({ images: 2, blobs: { uploaded: 0, mounted: 0, present: 7 }, missing });
+    expect(text).toBe('images    2\nblobs     7\nmissing   1\n');
+  });
+});
