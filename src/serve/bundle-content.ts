@@ -19,7 +19,7 @@ export class BundleContent implements RegistryContent {
   readonly writer = undefined;
   readonly #catalog: Catalog;
 
-  /** @throws EdgeBundleError UNSUPPORTED where two images would be served under one name, REFERENCE_INVALID */
+  /** @throws EdgeBundleError REFERENCE_INVALID where two repositories would be served under one name */
   constructor(bundle: ServedBundle) {
     this.store = bundle;
     this.#catalog = new Catalog(entriesOf(bundle.document), new ManifestCache(bundle));
@@ -41,26 +41,28 @@ export class BundleContent implements RegistryContent {
 /** References with tag and digest come first: a reference by the tag alone says better what the tag names. */
 function entriesOf(document: BundleDocument): readonly CatalogEntry[] {
   const pinned: CatalogEntry[] = [];
-  const tagged = new Map<string, CatalogEntry>();
+  const tagged: CatalogEntry[] = [];
+  const origins = new Map<string, string>();
   for (const item of [...document.images, ...document.charts]) {
     const reference = parseReference(item.reference);
-    const entry = { repository: servedRepository(reference), tag: reference.tag, target: contentDescriptor(item) };
-    if (reference.tag === undefined || reference.digest !== undefined) {
-      pinned.push(entry);
-      continue;
-    }
-    const name = `${entry.repository}:${reference.tag}`;
-    const other = tagged.get(name);
-    if (other !== undefined && other.target.digest !== item.digest) {
-      throw new EdgeBundleError(
-        'UNSUPPORTED',
-        `'${item.reference}' and another image would both be served as '${name}'`,
-        {
-          hint: 'Their registries differ in punctuation only; carry them in two bundles.',
-        },
-      );
-    }
-    tagged.set(name, entry);
+    const { registry, tag, digest } = reference;
+    const repository = servedRepository(reference);
+    const origin = `${registry}/${reference.repository}`;
+    const other = origins.get(repository) ?? origin;
+    if (other !== origin) throw sharedName(repository, origin, other);
+    origins.set(repository, origin);
+    const isByTag = tag !== undefined && digest === undefined;
+    (isByTag ? tagged : pinned).push({ repository, tag, target: contentDescriptor(item) });
   }
-  return [...pinned, ...tagged.values()];
+  return [...pinned, ...tagged];
+}
+
+function sharedName(repository: string, origin: string, other: string): EdgeBundleError {
+  return new EdgeBundleError(
+    'REFERENCE_INVALID',
+    `'${origin}' and '${other}' would both be served as '${repository}'`,
+    {
+      hint: 'Carry one of them in a bundle of its own.',
+    },
+  );
 }

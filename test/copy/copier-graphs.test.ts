@@ -38,7 +38,7 @@ describe('random graphs', () => {
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 
@@ -79,7 +79,7 @@ describe('random graphs', () => {
         const missing = contentsOf(second).filter(({ descriptor }) => !had.has(descriptor.digest));
         expect([...target.pushed].sort()).toEqual(missing.map(({ descriptor }) => descriptor.digest).sort());
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 });

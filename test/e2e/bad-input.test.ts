@@ -107,7 +107,7 @@ describe('build', () => {
   it('gives up on a registry that hangs', async () => {
     const { port } = silent.address() as AddressInfo;
     const wanted = await file('silent.txt', `127.0.0.1:${port}/app:1\n`);
-    await expectFailure(await build([wanted]), 75, new RegExp(`127\\.0\\.0\\.1:${port}`), /2 s|2000 ms|2 seconds/);
+    await expectFailure(await build([wanted]), 75, new RegExp(`127\\.0\\.0\\.1:${port}`), /no answer came/);
   });
 
   it('says that nothing listens', async () => {
@@ -169,7 +169,7 @@ describe('build', () => {
   });
 
   it.each([
-    [['build'], /profiles/],
+    [['build'], /argument is missing/],
     [['build', 'x', '--nonsense'], /nonsense/],
     [['build', 'x', '--concurrency', '0'], /concurrency/],
     [['load', 'x'], /--harbor|--registry/],

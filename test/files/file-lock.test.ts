@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,9 +93,9 @@ describe('a file lock', () => {
     const dead = new WorkerProcess('lock-worker.ts', ['hold', path]);
     expect(await dead.message()).toBe('held');
     await dead.kill();
-    const workers = Array.from({ length: 3 }, () => new WorkerProcess('lock-worker.ts', ['count', path, file, '200']));
+    const workers = Array.from({ length: 3 }, () => new WorkerProcess('lock-worker.ts', ['count', path, file, '100']));
     await Promise.all(workers.map((worker) => worker.end()));
-    expect(await readFile(file, 'utf8')).toBe('600');
+    expect(await readFile(file, 'utf8')).toBe('300');
     expect(await readdir(folder)).toEqual(['number']);
   });
 
@@ -127,6 +129,21 @@ describe('a file lock', () => {
     await lock.release();
     await writeFile(path, JSON.stringify({ ...holder, startTime: '1' }));
     await (await FileLock.acquire(path)).release();
+  });
+
+  it('is taken from a process that has ended, and that its parent has not asked about', async () => {
+    const path = await newPath();
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    const fields = async (): Promise<string[]> => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(' ');
+    while ((await fields())[2] !== 'Z') await sleep(5);
+    const lock = await FileLock.acquire(path);
+    const holder = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    await lock.release();
+    await writeFile(path, JSON.stringify({ ...holder, pid, startTime: (await fields())[21] }));
+    await (await FileLock.acquire(path)).release();
+    parent.kill();
   });
 
   it('is left alone while its holder may still be writing it', async () => {

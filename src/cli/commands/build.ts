@@ -4,6 +4,7 @@ import type { BuildResult } from '../../build/build-bundle.ts';
 import type { Profile } from '../../profile/profile.ts';
 import type { BuildDocument } from '../../report/documents.ts';
 import { formatBuild } from '../../report/summaries.ts';
+import { formatBytes } from '../../report/units.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
@@ -75,7 +76,15 @@ async function build(args: BuildArguments, terminal: Terminal, progress: Progres
           const { reference, digest } = event;
           progress.note('resolved', `resolved ${reference} ${digest}`, { reference, digest });
         } else if (event.type === 'planned') {
-          progress.expect(event.bytes);
+          const { path, bytes, presentBytes } = event;
+          progress.expect(bytes);
+          if (presentBytes > 0) {
+            progress.advance(presentBytes);
+            progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
+              path,
+              presentBytes,
+            });
+          }
         } else progress.copy(event);
       },
     });
