@@ -65,7 +65,7 @@ export class Authenticator {
       if (this.#sessions.get(registry) === opened)
         void this.#keep(registry, this.#enter(registry, challenges, session.credentials));
     } else if (session.kind === 'bearer' && rejected.header !== undefined && !rejected.isFresh) {
-      this.#tokens.drop(tokenKey(registry, scopes), rejected.header);
+      this.#tokens.drop(tokenKey(session.service, scopes), rejected.header);
     } else {
       return undefined;
     }
@@ -90,7 +90,7 @@ export class Authenticator {
   }
 
   #token(service: TokenService, scopes: readonly string[]): Promise<{ header: string; isFresh: boolean }> {
-    return this.#tokens.get(tokenKey(service.registry, scopes), () => requestToken(this.#transport, service, scopes));
+    return this.#tokens.get(tokenKey(service, scopes), () => requestToken(this.#transport, service, scopes));
   }
 
   #session(registry: string): Promise<Session> {
@@ -150,6 +150,11 @@ export class Authenticator {
   }
 }
 
-function tokenKey(registry: string, scopes: readonly string[]): string {
-  return [registry, ...[...scopes].sort()].join(' ');
+/**
+ * What a token is good for. Harbor's is for whole projects, with all that the user may do there, whatever repository and
+ * action it was asked for; and each costs it a check of the password that is slow on purpose.
+ */
+function tokenKey({ registry, service }: TokenService, scopes: readonly string[]): string {
+  const wanted = service === 'harbor-registry' ? scopes.map((scope) => scope.split('/')[0] ?? scope) : scopes;
+  return [registry, ...[...new Set(wanted)].sort()].join(' ');
 }
