@@ -23,6 +23,8 @@ export interface PushOptions extends OperationOptions {
    * `Resumable`, with the offset that it named.
    */
   readonly offset?: number | undefined;
+  /** The caller has just seen that the store does not have it: it need not be asked again. */
+  readonly isAbsent?: boolean | undefined;
 }
 
 /** Reads content by its descriptor. */

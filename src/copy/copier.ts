@@ -49,6 +49,8 @@ interface Order {
   readonly source: Fetcher;
   readonly target: ContentStore;
   readonly descriptor: Descriptor;
+  /** The target was asked already, and did not have it. */
+  readonly isAbsent: boolean;
   /** Tells `started` the first time it is called. */
   readonly start: () => void;
 }
@@ -72,6 +74,8 @@ export class Copier {
   readonly #arrivals = new Flights();
   /** What is being transferred into one of several stores that can mount from each other. */
   readonly #uploads = new Flights();
+  /** What was put into one store: that it was absent before says nothing any more. */
+  readonly #delivered = new Set<string>();
   /** A repository that has the content, for each mount scope and digest. */
   readonly #repositories = new Map<string, string>();
 
@@ -90,7 +94,7 @@ export class Copier {
    * @throws EdgeBundleError ABORTED, and what the stores throw
    */
   async copyContent(source: Fetcher, target: ContentStore, descriptor: Descriptor): Promise<CopyOutcome> {
-    return this.#deliver({ source, target, descriptor }, () => throwIfAborted(this.#signal));
+    return this.#deliver({ source, target, descriptor, isAbsent: false }, () => throwIfAborted(this.#signal));
   }
 
   /**
@@ -110,12 +114,18 @@ export class Copier {
     const signal = this.#signal;
     try {
       throwIfAborted(signal);
+      const absent = new Set<string>();
+      const isMissing = async (manifest: Descriptor): Promise<boolean> => {
+        const isAbsent = await this.#isMissing(target, manifest);
+        if (isAbsent) absent.add(contentName(manifest));
+        return isAbsent;
+      };
       const graph = await collectGraph(source, root, {
         signal,
         limit: (task) => this.#limit(task),
-        descend: options.deep === true ? undefined : (manifest) => this.#isMissing(target, manifest),
+        descend: options.deep === true ? undefined : isMissing,
       });
-      await this.#deliverGraph(source, target, graph);
+      await this.#deliverGraph(source, target, graph, absent);
       return graph;
     } catch (error) {
       throwIfAborted(signal);
@@ -136,7 +146,8 @@ export class Copier {
     return !isThere;
   }
 
-  async #deliverGraph(source: Fetcher, target: ContentStore, graph: Graph): Promise<void> {
+  /** @param absent what the target was seen not to have, by content name */
+  async #deliverGraph(source: Fetcher, target: ContentStore, graph: Graph, absent: ReadonlySet<string>): Promise<void> {
     let failure: { readonly error: unknown } | undefined;
     const ensureGoingOn = (): void => {
       if (failure !== undefined) throw failure.error;
@@ -146,7 +157,10 @@ export class Copier {
     const arrivals = new Map<string, Promise<void>>();
     const deliver = (from: Fetcher, descriptor: Descriptor, children: readonly Descriptor[]): void => {
       const arrival = Promise.all(children.flatMap((child) => arrivals.get(contentName(child)) ?? []))
-        .then(() => this.#deliver({ source: from, target, descriptor }, ensureGoingOn))
+        .then(() => {
+          const isAbsent = absent.has(contentName(descriptor));
+          return this.#deliver({ source: from, target, descriptor, isAbsent }, ensureGoingOn);
+        })
         .then(
           () => undefined,
           (error: unknown) => {
@@ -189,13 +203,15 @@ export class Copier {
     const until = this.#arrivals.get(name);
     if (until !== undefined) return { until };
     return this.#arrivals.run(name, async () => {
-      const isThere = await target.exists(descriptor, { signal: this.#signal });
+      const isKnown = order.isAbsent && !this.#delivered.has(name);
+      const isThere = !isKnown && (await target.exists(descriptor, { signal: this.#signal }));
       if (isThere) order.start();
       if (isMounter(target) && !isManifest(descriptor.mediaType)) {
         return this.#mountOrTransfer(order, target, isThere);
       }
       if (isThere) return 'present';
       await this.#transfer(order);
+      this.#delivered.add(name);
       return 'copied';
     });
   }
@@ -227,7 +243,7 @@ export class Copier {
     const range = offset === 0 ? undefined : { start: offset };
     const content = isAllThere ? Readable.from([]) : await source.fetch(descriptor, { signal, range });
     this.#watch(content, descriptor);
-    await target.push(descriptor, content, { signal, offset: offset === 0 ? undefined : offset });
+    await target.push(descriptor, content, { signal, offset: offset === 0 ? undefined : offset, isAbsent: true });
   }
 
   #watch(content: Readable, descriptor: Descriptor): void {

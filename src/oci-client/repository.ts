@@ -58,11 +58,11 @@ export class Repository implements ContentStore, Resolver, Tagger, Mounter, Refe
   }
 
   async push(expected: Descriptor, content: Readable, options: PushOptions = {}): Promise<void> {
-    const { signal } = options;
+    const { signal, isAbsent = false } = options;
     // It may fail before it is read; whoever reads it then gets the error.
     content.on('error', () => undefined);
     try {
-      if (await contentExists(this.#access, expected, { signal, actions: 'pull,push' })) return;
+      if (!isAbsent && (await contentExists(this.#access, expected, { signal, actions: 'pull,push' }))) return;
       if (isManifest(expected.mediaType)) {
         await pushManifest(this.#access, expected, content, { signal, referrers: this.#referrers });
       } else {

@@ -146,13 +146,15 @@ describe('a 401', () => {
   it('without a challenge is about the project, not about the password (Harbor)', async () => {
     const denied = reply(401, {}, '{"errors":[{"code":"UNAUTHORIZED","message":"project team not found"}]}');
     const server = await serve({
-      ...guarded({}, [{ token: 'login' }, { token: 'scoped' }], () => true),
+      ...guarded({}, [{ token: 'login' }, { token: 'scoped' }, { token: 'anonymous' }], () => true),
       [path]: denied,
     });
-    await expect(open(server, login(server)).repository.exists(content.descriptor)).rejects.toMatchObject({
-      code: 'ACCESS_DENIED',
-      hint: expect.stringContaining('project does not exist') as string,
-    });
+    for (const credentials of [login(server), undefined]) {
+      await expect(open(server, credentials).repository.exists(content.descriptor)).rejects.toMatchObject({
+        code: 'ACCESS_DENIED',
+        hint: expect.stringContaining('takes no such name') as string,
+      });
+    }
   });
 
   it('from a repository of a registry that is open else makes the client log in', async () => {

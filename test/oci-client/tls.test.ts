@@ -155,6 +155,29 @@ describe('a registry with TLS that leads to plain HTTP', () => {
   });
 });
 
+describe('a redirect from HTTPS to HTTP', () => {
+  it('is not followed, though that host may be spoken to in plain HTTP', async () => {
+    const { descriptor, bytes } = blob('content');
+    const path = `/v2/team/app/blobs/${descriptor.digest}`;
+    const target = await startScriptedServer({ [`GET ${path}`]: reply(200, {}, bytes) });
+    const server = await startScriptedServer(
+      { [`GET ${path}`]: reply(307, { Location: `${target.url}${path}` }) },
+      { tls: await authority.issue(['127.0.0.1']) },
+    );
+    try {
+      const client = open({ ca: authority.certificate, plainHttp: [target.host] });
+      await expect(client.repository(server.host, 'team/app').fetch(descriptor)).rejects.toMatchObject({
+        code: 'REGISTRY_ERROR',
+        message: expect.stringContaining('from HTTPS to HTTP') as string,
+      });
+      expect(target.requests).toEqual([]);
+    } finally {
+      await server.stop();
+      await target.stop();
+    }
+  });
+});
+
 describe('the CA that is given', () => {
   it.each(['', 'no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'])(
     'has to be a certificate: %j is CONFIG_INVALID',

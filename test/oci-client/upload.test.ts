@@ -160,6 +160,13 @@ describe.each([
     expect(puts).toHaveLength(chunkBytes === undefined ? 1 : 0);
   });
 
+  it('that should have been empty is not sent at all', async () => {
+    const received: Received = { bodies: [], brokenOffBytes: 0 };
+    const { repository } = await serve(uploadScript('/upload/1', received), { chunkBytes });
+    await expect(repository.push(blob('').descriptor, pieces(bytes))).rejects.toMatchObject({ code: 'SIZE_MISMATCH' });
+    expect(received).toEqual({ bodies: [], brokenOffBytes: 0 });
+  });
+
   it('passes on why the content could not be read, and cancels the upload', async () => {
     const received: Received = { bodies: [], brokenOffBytes: 0 };
     const { repository, server } = await serve(uploadScript('/upload/1', received), { chunkBytes });
