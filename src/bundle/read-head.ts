@@ -1,4 +1,4 @@
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 
 import { EdgeBundleError } from '../errors.ts';
 import { decodeBundleDocument, maxDocumentBytes } from './bundle-document.ts';

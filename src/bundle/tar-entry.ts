@@ -1,4 +1,4 @@
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 
 /** In bytes; POSIX.1-2017, pax, "ustar Interchange Format". */
 export const tarBlockBytes = 512;

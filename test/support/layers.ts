@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PassThrough, pipeline, Readable, type Transform } from 'node:stream';
 import { createGzip } from 'node:zlib';
 
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 import { CompressStream } from 'zstd-napi';
 
 import { type Descriptor, describe } from '../../src/content/descriptor.ts';
