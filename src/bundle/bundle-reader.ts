@@ -96,7 +96,7 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
       );
     }
     const from = entry.tarOffset + tarBlockBytes + start;
-    return Promise.resolve(Readable.from(this.#read(entry, from, end - start, options.signal), { objectMode: false }));
+    return Promise.resolve(Readable.from(this.#read(entry, from, end - start, options.signal)));
   }
 
   /** @param reference an image's or chart's reference in normal form, or its digest */

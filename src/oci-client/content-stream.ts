@@ -4,7 +4,8 @@ import { EdgeBundleError } from '../errors.ts';
 import type { HttpResponse } from './http-response.ts';
 import { transportError } from './transport-error.ts';
 
-const highWaterMark = 256 * 1024;
+/** In chunks of up to 64 KiB, as they come from a socket. */
+const highWaterMark = 4;
 
 /** Which part of a body is wanted; in bytes. */
 export interface BodyPart {
@@ -25,7 +26,8 @@ export class ContentStream extends Readable {
   #receivedBytes = 0;
 
   constructor(response: HttpResponse, part: BodyPart) {
-    super({ highWaterMark });
+    // In object mode chunks stay as they are: a byte stream would join those that wait, and copy them all.
+    super({ objectMode: true, highWaterMark });
     this.#response = response;
     this.#part = part;
     // It may fail before somebody reads it; whoever reads it then gets the error.

@@ -23,7 +23,8 @@ export class UploadSource {
 
   /** The next `lengthBytes` bytes, to be read before the part that follows. */
   part(lengthBytes: number): Readable {
-    return Readable.from(this.#take(lengthBytes), { objectMode: false, highWaterMark: 256 * 1024 });
+    // Chunk by chunk, in object mode: a byte stream would join the chunks that wait, and copy them all.
+    return Readable.from(this.#take(lengthBytes), { highWaterMark: 2 });
   }
 
   /**
