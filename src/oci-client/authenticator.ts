@@ -62,8 +62,10 @@ export class Authenticator {
     const session = await abortable(opened, signal);
     if (session.kind === 'none') {
       const challenges = parseChallenges(response.headers('www-authenticate'));
-      if (this.#sessions.get(registry) === opened)
+      // Another request may have been quicker.
+      if (this.#sessions.get(registry) === opened) {
         void this.#keep(registry, this.#enter(registry, challenges, session.credentials));
+      }
     } else if (session.kind === 'bearer' && rejected.header !== undefined && !rejected.isFresh) {
       this.#tokens.drop(tokenKey(session.service, scopes), rejected.header);
     } else {

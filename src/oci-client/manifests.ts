@@ -45,7 +45,7 @@ export async function resolveManifest(
 
 /**
  * Puts a manifest under its digest, with its exact type. Where it has a subject and the registry says nothing of it,
- * the list of referrers is kept as a tag ("Unavailable Referrers API"). `content` is consumed or destroyed.
+ * the list of referrers is kept as a tag ("Unavailable Referrers API").
  *
  * @throws EdgeBundleError CONTENT_TOO_LARGE over 4 MiB, CONTENT_INVALID, SIZE_MISMATCH, DIGEST_MISMATCH
  */
@@ -56,7 +56,6 @@ export async function pushManifest(
   options: OperationOptions & { readonly referrers: ReferrersIndex },
 ): Promise<void> {
   if (expected.size > maxManifestBytes) {
-    content.destroy();
     throw new EdgeBundleError(
       'CONTENT_TOO_LARGE',
       `cannot push ${manifestName(access, expected.digest)}: a manifest has at most ${maxManifestBytes} bytes, this one ${expected.size}`,

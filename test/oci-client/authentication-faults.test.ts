@@ -96,6 +96,19 @@ describe('tokens', () => {
     expect(server.requests.filter(({ path: asked }) => asked.startsWith('/token'))).toHaveLength(2);
   });
 
+  it('of Harbor are for a whole project: one is enough for all its repositories', async () => {
+    const other = path.replace('team/app', 'team/other');
+    const elsewhere = path.replace('team/app', 'public/app');
+    const tokens = [{ token: 'token-1' }, { token: 'token-2' }];
+    const server = await serve(guarded({ [path]: found, [other]: found, [elsewhere]: found }, tokens, Boolean));
+    const { client } = open(server);
+    for (const name of ['team/app', 'team/other', 'public/app']) {
+      expect(await client.repository(server.host, name).exists(content.descriptor)).toBe(true);
+    }
+    const sent = server.requests.filter(({ method }) => method === 'HEAD').map(({ headers }) => headers.authorization);
+    expect(sent).toEqual(['Bearer token-1', 'Bearer token-1', 'Bearer token-2']);
+  });
+
   it.each([
     ['token', { token: 'the-token', access_token: '' }],
     ['access_token', { access_token: 'the-token' }],

@@ -128,6 +128,14 @@ describe('a push of a blob', () => {
     }
   });
 
+  it('asks first whether the registry has it, but not where the caller knows that it does not', async () => {
+    const received: Received = { bodies: [], brokenOffBytes: 0 };
+    const { repository, server } = await serve(uploadScript('/upload/1', received));
+    await repository.push(descriptor, pieces(bytes), { isAbsent: true });
+    expect(received.bodies).toHaveLength(1);
+    expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'POST', 'PUT']);
+  });
+
   it('leaves content alone that the registry has', async () => {
     const { repository, server } = await serve({
       [`HEAD /v2/team/app/blobs/${descriptor.digest}`]: reply(200, { 'Content-Length': '250000' }),
