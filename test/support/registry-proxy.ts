@@ -130,7 +130,10 @@ function spoil(chunk: Buffer, position: number, fault: Fault | undefined): Buffe
 /** Resolves when the kernel has the bytes: what a receiver that is killed had no chance to get is not counted. */
 function write(outgoing: ServerResponse, chunk: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (outgoing.destroyed) { reject(new Error('the client is gone')); return; }
+    if (outgoing.destroyed) {
+      reject(new Error('the client is gone'));
+      return;
+    }
     outgoing.once('close', reject);
     outgoing.write(chunk, (error) => {
       outgoing.removeListener('close', reject);
