@@ -76,11 +76,9 @@ describe('a blob of 520 MiB', () => {
     clearInterval(watch);
     expect(peakBytes - before).toBeLessThan(150 * mib);
 
-    const sum = execFileSync('sh', [
-      '-c',
-      `zstd -dc '${path}' | tar -xOf - blobs/sha256/${digest.slice(7)} | sha256sum`,
-    ]);
-    expect(sum.toString().slice(0, 64)).toBe(digest.slice(7));
+    const blobFile = `blobs/sha256/${digest.slice(7)}`;
+    const unpacked = `zstd -dc '${path}' | tar -xOf - ${blobFile} | openssl dgst -sha256`;
+    expect(execFileSync('sh', ['-c', unpacked]).toString()).toContain(digest.slice(7));
     await rm(out, { recursive: true });
   });
 });
