@@ -4,26 +4,35 @@ import { dirname } from 'node:path';
 
 import { fileError } from './file-error.ts';
 
+export interface WriteFileOptions {
+  /** Who may read and write the file, as in chmod(2). Default: what the process's umask allows. */
+  readonly mode?: number | undefined;
+}
+
 /**
  * Writes a file so that a reader, and a machine that loses power, sees the old file or the new one and nothing between:
  * temporary file beside it, fsync, rename, fsync of the folder. Missing folders are made.
  *
  * @throws EdgeBundleError NO_SPACE, FILE_FAILED
  */
-export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options: WriteFileOptions = {},
+): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    await replaceFile(path, content);
+    await replaceFile(path, content, options.mode);
     await syncFolder(dirname(path));
   } catch (error) {
     throw fileError(error, `cannot write '${path}'`);
   }
 }
 
-async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
+async function replaceFile(path: string, content: Uint8Array | string, mode: number | undefined): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    const handle = await open(temporary, 'wx');
+    const handle = await open(temporary, 'wx', mode);
     try {
       await handle.writeFile(content);
       await handle.sync();

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 
+import { registerSecret } from '../redaction.ts';
+import { toExportForm } from './inputs/cluster-profile.ts';
 import { combineProblems, formatPath, problem } from './problems.ts';
 
 const noContent = 'the manifest has no content';
 
 const manifestSchema = z.looseObject({
   name: z.string().min(1),
-  /** Palette's plain API answer leaves it out; its export has it. */
+  /** Palette's API answer leaves it out; its export has it. */
   content: z.string({ error: noContent }).regex(/\S/, { error: noContent }),
 });
 
@@ -19,6 +21,22 @@ const packSchema = z.looseObject({
   /** YAML in a string. */
   values: z.string().nullish(),
   manifests: z.array(manifestSchema).nullish(),
+});
+
+/** A profile variable, `{{ .spectro.var.<name> }}` in values and manifests. */
+const variableSchema = z.looseObject({
+  name: z.string().min(1),
+  displayName: z.string().nullish(),
+  description: z.string().nullish(),
+  defaultValue: z.string().nullish(),
+  /** `string`, `number`, `boolean`, `ipv4`, `ipv4cidr`, `ipv6`, `version`, and what later versions of Palette add. */
+  format: z.string().nullish(),
+  /** A regular expression that the value matches. */
+  regex: z.string().nullish(),
+  required: z.boolean().nullish(),
+  immutable: z.boolean().nullish(),
+  hidden: z.boolean().nullish(),
+  isSensitive: z.boolean().nullish(),
 });
 
 const profileDocumentSchema = z.looseObject({
@@ -34,13 +52,14 @@ const profileDocumentSchema = z.looseObject({
       cloudType: z.string().nullish(),
       packs: z.array(packSchema),
     }),
-    variables: z.array(z.looseObject({ name: z.string().min(1), defaultValue: z.string().nullish() })).nullish(),
+    variables: z.array(variableSchema).nullish(),
   }),
 });
 
 /** A cluster profile as Palette exports and imports it. Members that are not named here are allowed and ignored. */
 export type ProfileDocument = z.infer<typeof profileDocumentSchema>;
 export type ProfilePack = z.infer<typeof packSchema>;
+export type ProfileVariable = z.infer<typeof variableSchema>;
 
 /** The JSON Schema (draft 2020-12) of a profile document; `manifests/profile.schema.json` is this. */
 export function profileJsonSchema(): object {
@@ -48,22 +67,39 @@ export function profileJsonSchema(): object {
 }
 
 /**
- * Checks the shape of a document that was read. `where` names it in the errors.
+ * Checks the shape of a document that was read, in any form that `toExportForm` knows. `where` names it in the errors.
+ * The values of sensitive variables are not printed from then on.
  *
  * @throws EdgeBundleError PROFILE_INVALID with path and reason, all problems together
  */
 export function parseProfileDocument(value: unknown, where: string): ProfileDocument {
-  const result = profileDocumentSchema.safeParse(value);
-  if (result.success) return result.data;
+  const { value: exported, templatePath } = toExportForm(value);
+  const result = profileDocumentSchema.safeParse(exported);
+  if (result.success) {
+    for (const { isSensitive, defaultValue } of result.data.spec.variables ?? []) {
+      if (isSensitive === true) registerSecret(defaultValue ?? '');
+    }
+    return result.data;
+  }
   const problems = result.error.issues.map(({ path, message }) => {
-    const place = [where, ...namedPlaces(value, path)].join(', ');
-    return problem(path.length === 0 ? place : `${place}, ${formatPath(path)}`, message, { hint: exportHint });
+    const place = [where, ...namedPlaces(exported, path)].join(', ');
+    const hint = message === noContent ? contentHint : profileHint;
+    return problem(path.length === 0 ? place : `${place}, ${formatPath(asWritten(path, templatePath))}`, message, {
+      hint,
+    });
   });
   throw combineProblems(where, problems);
 }
 
-const exportHint =
-  'A profile is what Palette exports (GET /v1/clusterprofiles/{uid}/export); only the export holds every manifest’s content.';
+const profileHint =
+  'A profile is what Palette exports: Export in its console, or GET /v1/clusterprofiles/{uid}/export.';
+const contentHint =
+  "Only Palette's export holds every manifest's content: take GET /v1/clusterprofiles/{uid}/export, or let edge-bundle fetch it with --palette-endpoint and --palette-profile. By hand, each one is spec.published.content of GET /v1/clusterprofiles/{uid}/packs/{packName}/manifests/{manifestUid}.";
+
+/** The place in the document that was read, of a place in its export form. */
+function asWritten(path: readonly PropertyKey[], templatePath: readonly string[]): readonly PropertyKey[] {
+  return path[0] === 'spec' && path[1] === 'template' ? [...templatePath, ...path.slice(2)] : path;
+}
 
 /** `pack 'a', manifest 'b'` for the objects on the way to `path` that have a name. */
 function namedPlaces(value: unknown, path: readonly PropertyKey[]): string[] {

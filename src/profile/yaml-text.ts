@@ -1,61 +1,114 @@
-import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type SchemaOptions, visit } from 'yaml';
 
 import { type EdgeBundleError, errorMessage } from '../errors.ts';
-import { maskMacros } from './macros.ts';
+import { inexactNumber } from './inexact-number.ts';
+import { maskMacros } from './macros/macro-text.ts';
 import { problem } from './problems.ts';
+import { readSimpleYaml } from './simple-yaml.ts';
+import { plainWords } from './yaml-schema.ts';
 
 /** Parsing takes seconds and some hundred times its size in memory: what is larger is no profile. */
 export const maxYamlBytes = 4 * 1024 * 1024;
 const maxAliasCount = 100;
 const maxReported = 5;
 
+export interface YamlOptions {
+  /** Of keys that stand twice in a mapping, the last one counts, as in Helm, with a warning. Default: they are problems. */
+  readonly allowsDuplicateKeys?: boolean | undefined;
+  /** Numbers that are not printed as they are written become `inexactNumber`. Default: false. */
+  readonly marksInexactNumbers?: boolean | undefined;
+}
+
 export interface YamlText {
   /** The values of the documents that are not empty; none where there are problems. */
   readonly documents: readonly unknown[];
-  /** Whether the first document is, or tries to be, a mapping. */
+  /** Whether the first document that is not empty is, or tries to be, a mapping. */
   readonly startsWithMapping: boolean;
   readonly problems: readonly EdgeBundleError[];
+  readonly warnings: readonly string[];
 }
 
 /**
- * Reads YAML 1.2 with merge keys (which Kubernetes reads too), one document or many. Macros stay as they are written.
- * `where` names the text in the problems; they quote none of it, because values hold passwords.
+ * Reads YAML as Helm does (see `yaml-schema.ts`), one document or many. Macros that are not resolved stay as they are
+ * written. `where` names the text in the problems; they quote none of it, because values hold passwords.
  */
-export function parseYaml(text: string, where: string): YamlText {
+export function parseYaml(text: string, where: string, options: YamlOptions = {}): YamlText {
   const bytes = Buffer.byteLength(text);
   if (bytes > maxYamlBytes) {
     const reason = `has ${bytes} bytes; at most ${maxYamlBytes} bytes of YAML are read`;
-    return { documents: [], startsWithMapping: true, problems: [problem(where, reason)] };
+    return { documents: [], startsWithMapping: true, problems: [problem(where, reason)], warnings: [] };
+  }
+  const simple = readSimpleYaml(text, options);
+  if (simple !== undefined) {
+    const [first] = simple;
+    const startsWithMapping = typeof first === 'object' && first !== null && !Array.isArray(first);
+    return { documents: simple, startsWithMapping, problems: [], warnings: [] };
   }
   const masked = maskMacros(text);
   const lines = new LineCounter();
-  const options = {
-    merge: true,
+  const parsed: readonly Document.Parsed[] = parseAllDocuments(masked.text, {
+    ...kubernetesYaml,
     stringKeys: true,
     prettyErrors: false,
     logLevel: 'error',
     lineCounter: lines,
-  } as const;
-  const parsed: readonly Document.Parsed[] = parseAllDocuments(masked.text, options);
-  const startsWithMapping = isMap(parsed[0]?.contents);
-  const errors = parsed.flatMap((document) => document.errors);
-  const problems = errors.slice(0, maxReported).map(({ message, pos }) => {
-    const { line, col } = lines.linePos(pos[0]);
-    return problem(where, `line ${line}, column ${col}: ${message}`);
   });
+  const startsWithMapping = isMap(parsed.find(({ contents }) => contents !== null && !isNull(contents))?.contents);
+  const describe = ({ message, pos }: { message: string; pos: readonly [number, number] }): string => {
+    const { line, col } = lines.linePos(pos[0]);
+    return `line ${line}, column ${col}: ${withoutContent(message)}`;
+  };
+  const found = parsed.flatMap((document) => document.errors);
+  const isWarning = ({ code }: { code: string }): boolean =>
+    options.allowsDuplicateKeys === true && code === 'DUPLICATE_KEY';
+  const warnings = found.filter(isWarning).map((error) => `${where}: ${describe(error)}; the last one counts`);
+  const errors = found.filter((error) => !isWarning(error));
+  const problems = errors.slice(0, maxReported).map((error) => problem(where, describe(error)));
   if (errors.length > maxReported) problems.push(problem(where, `${errors.length - maxReported} more errors`));
-  if (errors.length > 0) return { documents: [], startsWithMapping, problems };
+  if (errors.length > 0) return { documents: [], startsWithMapping, problems, warnings };
 
+  if (options.marksInexactNumbers === true) for (const document of parsed) markInexactNumbers(document);
   const reviver = (_key: unknown, value: unknown): unknown =>
     typeof value === 'string' ? masked.unmask(value) : value;
   try {
-    const documents = parsed.filter(({ contents }) => contents !== null).map((document) => toValue(document, reviver));
-    return { documents, startsWithMapping, problems };
-  } catch (cause) {
-    return { documents: [], startsWithMapping, problems: [problem(where, errorMessage(cause), { cause })] };
+    const documents = parsed
+      .filter(({ contents }) => contents !== null && !isNull(contents))
+      .map((document): unknown => document.toJS({ maxAliasCount, reviver }));
+    return { documents, startsWithMapping, problems, warnings };
+  } catch (error) {
+    const reason = withoutContent(errorMessage(error));
+    return { documents: [], startsWithMapping, problems: [problem(where, reason)], warnings };
   }
 }
 
-function toValue(document: Document.Parsed, reviver: (key: unknown, value: unknown) => unknown): unknown {
-  return document.toJS({ maxAliasCount, reviver });
+const kubernetesYaml: SchemaOptions = {
+  schema: 'failsafe',
+  merge: true,
+  customTags: plainWords.map(({ type, test, resolve }) => ({
+    tag: `tag:yaml.org,2002:${type}`,
+    default: true,
+    test,
+    resolve,
+  })),
+};
+
+/** The message of the YAML library without what it quotes. */
+function withoutContent(message: string): string {
+  return message
+    .replace(/^(.*(?:extra characters|tag|alias \([^)]*\))): [\s\S]*$/i, '$1')
+    .replace(/^(Unsupported YAML version|Unknown directive) [\s\S]*$/, '$1')
+    .replace(/^(?:The \S+ tag has|Verbatim tags)[\s\S]*$/, 'The tag is not valid');
+}
+
+function markInexactNumbers(document: Document.Parsed): void {
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'number' && String(node.value) !== node.source) node.value = inexactNumber;
+    },
+  });
+}
+
+/** An empty document has a null in place of its content. */
+function isNull(node: unknown): boolean {
+  return isScalar(node) && node.value === null && node.source === '';
 }

@@ -44,7 +44,7 @@ export class CertificateAuthority {
     return new CertificateAuthority(folder, await readFile(certificate, 'utf8'));
   }
 
-  /** A server's certificate for host names and IP addresses. */
+  /** A server's certificate for host names and IP addresses; a client can use it too. */
   async issue(names: readonly string[], options: CertificateOptions = {}): Promise<Certificate> {
     this.#issued += 1;
     const base = join(this.#folder, `server-${this.#issued}`);
@@ -52,7 +52,7 @@ export class CertificateAuthority {
     await run('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', keyPath]);
     await run('openssl', ['req', '-new', '-key', keyPath, '-out', `${base}.csr`, '-subj', '/CN=edge-bundle test']);
     const alternativeNames = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',');
-    await writeFile(`${base}.ext`, `subjectAltName=${alternativeNames}\nextendedKeyUsage=serverAuth\n`);
+    await writeFile(`${base}.ext`, `subjectAltName=${alternativeNames}\nextendedKeyUsage=serverAuth,clientAuth\n`);
     await run('openssl', [
       ...['x509', '-req', '-in', `${base}.csr`, '-out', certificatePath, '-extfile', `${base}.ext`],
       ...['-CA', this.certificatePath, '-CAkey', this.#keyPath, '-CAcreateserial', '-days', `${options.days ?? 2}`],

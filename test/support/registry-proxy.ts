@@ -6,8 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What goes wrong with one answer. */
 export type Fault =
   | { readonly kind: 'truncate'; readonly afterBytes: number }
+  /** The connection is reset (RST): what is on its way is lost. */
+  | { readonly kind: 'reset'; readonly afterBytes: number }
   | { readonly kind: 'corrupt'; readonly atByte: number }
   | { readonly kind: 'hang'; readonly afterBytes?: number }
+  | { readonly kind: 'slow'; readonly bytesPerSecond: number }
+  /** Content-Length says so many bytes more than there are. */
+  | { readonly kind: 'length'; readonly extraBytes: number }
+  /** Range is ignored. */
+  | { readonly kind: 'whole' }
   | {
       readonly kind: 'answer';
       readonly status: number;
@@ -30,8 +37,10 @@ export interface ProxiedAnswer extends ProxiedRequest {
 
 export interface RegistryProxyOptions {
   readonly fault?: ((request: ProxiedRequest) => Fault | undefined) | undefined;
-  /** Of all answers' bodies together. Default: no limit. */
+  /** Of each answer's body. Default: no limit. */
   readonly bytesPerSecond?: number | undefined;
+  /** How long each answer takes to begin. Default: 0. */
+  readonly latencyMs?: number | undefined;
 }
 
 /** An HTTP proxy in front of a registry on this machine: counts what passes, and breaks it on demand. */
@@ -48,7 +57,7 @@ export interface RegistryProxy {
 }
 
 export async function startRegistryProxy(upstream: string, options: RegistryProxyOptions = {}): Promise<RegistryProxy> {
-  const { bytesPerSecond } = options;
+  const { bytesPerSecond, latencyMs = 0 } = options;
   const answers: ProxiedAnswer[] = [];
   const server = createServer((incoming, outgoing) => {
     void handle(incoming, outgoing);
@@ -75,6 +84,7 @@ export async function startRegistryProxy(upstream: string, options: RegistryProx
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { method = 'GET', url: path = '/', headers } = incoming;
     const fault = proxy.fault?.({ method, path, headers });
+    if (latencyMs > 0) await sleep(latencyMs);
     if (fault?.kind === 'answer') {
       answers.push({ method, path, headers, status: fault.status, bytes: 0 });
       outgoing.writeHead(fault.status, fault.headers).end(fault.body);
@@ -82,6 +92,7 @@ export async function startRegistryProxy(upstream: string, options: RegistryProx
     }
     // The registry makes absolute Locations from Host.
     const forward = httpRequest({ host: '127.0.0.1', port: Number(upstream.split(':')[1]), method, path, headers });
+    if (fault?.kind === 'whole') forward.removeHeader('range');
     incoming.pipe(forward);
     incoming.once('error', () => forward.destroy());
     outgoing.once('close', () => forward.destroy());
@@ -91,8 +102,9 @@ export async function startRegistryProxy(upstream: string, options: RegistryProx
       const { statusCode: status = 502 } = answer;
       const record: ProxiedAnswer = { method, path, headers, status, bytes: 0 };
       answers.push(record);
-      outgoing.writeHead(status, answer.headers);
+      outgoing.writeHead(status, { ...answer.headers, ...wrongLength(answer, fault) });
       outgoing.flushHeaders();
+      const pace = new Pace(fault?.kind === 'slow' ? fault.bytesPerSecond : bytesPerSecond);
       const countsAsBlob = method === 'GET' && path.includes('/blobs/sha256:');
       let position = 0;
       for await (const chunk of answer as AsyncIterable<Buffer>) {
@@ -105,10 +117,12 @@ export async function startRegistryProxy(upstream: string, options: RegistryProx
           proxy.onBlobBytes?.(blobBytes);
         }
         if (fault?.kind === 'truncate' && position >= fault.afterBytes) return void outgoing.destroy();
+        if (fault?.kind === 'reset' && position >= fault.afterBytes) return void outgoing.socket?.resetAndDestroy();
         if (fault?.kind === 'hang' && position >= (fault.afterBytes ?? 0)) return;
-        if (bytesPerSecond !== undefined) await sleep((sent.byteLength / bytesPerSecond) * 1000);
+        await pace.after(sent.byteLength);
       }
-      if (fault?.kind !== 'hang') outgoing.end();
+      if (fault?.kind === 'length') outgoing.destroy();
+      else if (fault?.kind !== 'hang') outgoing.end();
     } catch {
       outgoing.destroy();
     }
@@ -117,7 +131,8 @@ export async function startRegistryProxy(upstream: string, options: RegistryProx
 }
 
 function spoil(chunk: Buffer, position: number, fault: Fault | undefined): Buffer {
-  if (fault?.kind === 'truncate') return chunk.subarray(0, Math.max(0, fault.afterBytes - position));
+  if (fault?.kind === 'truncate' || fault?.kind === 'reset')
+    return chunk.subarray(0, Math.max(0, fault.afterBytes - position));
   if (fault?.kind === 'hang') return chunk.subarray(0, Math.max(0, (fault.afterBytes ?? 0) - position));
   if (fault?.kind !== 'corrupt') return chunk;
   const at = fault.atByte - position;
@@ -125,6 +140,27 @@ function spoil(chunk: Buffer, position: number, fault: Fault | undefined): Buffe
   const copy = Buffer.from(chunk);
   copy[at] = (copy[at] ?? 0) ^ 0x01;
   return copy;
+}
+
+/** Keeps one body to a rate, however late its timers are. */
+class Pace {
+  readonly #bytesPerMs: number;
+  #dueMs = performance.now();
+
+  constructor(bytesPerSecond = Infinity) {
+    this.#bytesPerMs = bytesPerSecond / 1000;
+  }
+
+  async after(bytes: number): Promise<void> {
+    this.#dueMs += bytes / this.#bytesPerMs;
+    const waitMs = this.#dueMs - performance.now();
+    if (waitMs > 1) await sleep(waitMs);
+  }
+}
+
+function wrongLength(answer: IncomingMessage, fault: Fault | undefined): Record<string, string> {
+  if (fault?.kind !== 'length') return {};
+  return { 'content-length': String(Number(answer.headers['content-length']) + fault.extraBytes) };
 }
 
 /** Resolves when the kernel has the bytes: what a receiver that is killed had no chance to get is not counted. */

@@ -27,6 +27,8 @@ export interface ScriptedServer {
 
 export interface ScriptedServerOptions {
   readonly tls?: { readonly certificate: string; readonly key: string } | undefined;
+  /** Only clients with a certificate of this CA, in PEM, are served. */
+  readonly clientAuthority?: string | undefined;
 }
 
 /** What the script does not name is 404, but for `GET /v2/`, which is 200: a registry that wants no login. */
@@ -43,11 +45,13 @@ export async function startScriptedServer(
     request.on('error', () => undefined);
     Promise.resolve(answer(request, response)).catch(() => response.destroy());
   };
-  const { tls } = options;
+  const { tls, clientAuthority } = options;
+  const clients =
+    clientAuthority === undefined ? {} : { ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
   const server =
     tls === undefined
       ? createHttpServer(listener)
-      : createHttpsServer({ cert: tls.certificate, key: tls.key }, listener);
+      : createHttpsServer({ cert: tls.certificate, key: tls.key, ...clients }, listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

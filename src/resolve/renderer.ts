@@ -1,0 +1,71 @@
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+
+import pLimit from 'p-limit';
+
+import type { OperationOptions } from '../content/store.ts';
+import type { Chart } from '../helm/chart.ts';
+import { findHelm, type FindHelmOptions, type HelmProgram, locateHelm } from '../helm/helm-program.ts';
+import { renderChart, type Rendering } from '../helm/render-chart.ts';
+import { type ManifestTemplate, type RenderedTemplates, renderTemplates } from '../helm/render-templates.ts';
+
+export interface RendererOptions extends OperationOptions {
+  readonly helm: FindHelmOptions;
+  /** `v1.33.5`. Default: the one that Helm was made for. */
+  readonly kubeVersion?: string | undefined;
+  readonly apiVersions?: readonly string[] | undefined;
+}
+
+export interface Release {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** Runs Helm for many charts, as many at once as there are processors. */
+export class Renderer {
+  readonly #options: RendererOptions;
+  readonly #limit = pLimit(availableParallelism());
+  #helm: Promise<HelmProgram> | undefined;
+  #fingerprint: Promise<string> | undefined;
+
+  constructor(options: RendererOptions) {
+    this.#options = options;
+  }
+
+  /** @throws EdgeBundleError HELM_MISSING, RENDER_FAILED, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE */
+  async chart(chart: Chart, values: unknown, release: Release): Promise<Rendering> {
+    const helm = await this.#program();
+    return this.#limit(() =>
+      renderChart(helm, { ...this.#cluster, chart, values, releaseName: release.name, namespace: release.namespace }),
+    );
+  }
+
+  /** @throws EdgeBundleError HELM_MISSING, RENDER_FAILED, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE */
+  async templates(templates: readonly ManifestTemplate[], release: Release): Promise<RenderedTemplates> {
+    const helm = await this.#program();
+    return this.#limit(() =>
+      renderTemplates(helm, { ...this.#cluster, templates, releaseName: release.name, namespace: release.namespace }),
+    );
+  }
+
+  /** What renderings depend on besides charts and values. Helm is not run for it. */
+  async fingerprint(): Promise<readonly string[]> {
+    const { kubeVersion = '', apiVersions = [] } = this.#options;
+    return [await (this.#fingerprint ??= fingerprintOf(this.#options.helm)), kubeVersion, ...apiVersions];
+  }
+
+  get #cluster(): Pick<RendererOptions, 'kubeVersion' | 'apiVersions' | 'signal'> {
+    const { kubeVersion, apiVersions, signal } = this.#options;
+    return { kubeVersion, apiVersions, signal };
+  }
+
+  #program(): Promise<HelmProgram> {
+    return (this.#helm ??= findHelm(this.#options.helm));
+  }
+}
+
+async function fingerprintOf(options: FindHelmOptions): Promise<string> {
+  const path = await locateHelm(options);
+  const { size, mtimeMs } = await stat(path);
+  return `${path} ${size} ${mtimeMs}`;
+}
