@@ -74,9 +74,20 @@ export interface Mounter {
   readonly mountScope: string;
 }
 
+export interface ReferrersOptions extends OperationOptions {
+  /** All tags of the repository, where the caller has them: a list that would be kept under another tag is not asked for. */
+  readonly knownTags?: ReadonlySet<string> | undefined;
+}
+
 /** Optional power: what refers to content through its `subject` (OCI distribution-spec v1.1, "Listing Referrers"). */
 export interface Referrers {
-  referrers(target: Descriptor, options?: OperationOptions): Promise<readonly Descriptor[]>;
+  referrers(target: Descriptor, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
+}
+
+/** Optional power: all names that are in use. */
+export interface TagLister {
+  /** @throws EdgeBundleError NOT_FOUND where nothing is known of such a place */
+  tags(options?: OperationOptions): Promise<readonly string[]>;
 }
 
 /** Optional power: a push that was interrupted can go on in the middle. */
@@ -91,6 +102,10 @@ export function isMounter(store: object): store is Mounter {
 
 export function isReferrers(store: object): store is Referrers {
   return 'referrers' in store && typeof store.referrers === 'function';
+}
+
+export function isTagLister(store: object): store is TagLister {
+  return 'tags' in store && typeof store.tags === 'function';
 }
 
 export function isResumable(store: object): store is Resumable {

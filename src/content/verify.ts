@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { abortedError, EdgeBundleError, systemErrorCode, throwIfAborted } from '../errors.ts';
+import { abortedError, EdgeBundleError, isEdgeBundleError, systemErrorCode, throwIfAborted } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import { digestAlgorithm, Digester } from './digest.ts';
 import type { Fetcher, OperationOptions } from './store.ts';
@@ -69,7 +69,7 @@ export interface ReadContentOptions extends OperationOptions {
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 /**
- * The whole of `target`, verified, in memory.
+ * The whole of `target`, verified, in memory. Content that was damaged on its way is fetched once more.
  *
  * @throws EdgeBundleError CONTENT_TOO_LARGE before anything is fetched, NOT_FOUND, SIZE_MISMATCH, DIGEST_MISMATCH
  */
@@ -87,6 +87,15 @@ export async function readContent(
     );
   }
   throwIfAborted(signal);
+  try {
+    return await readOnce(fetcher, target, signal);
+  } catch (error) {
+    if (!isEdgeBundleError(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw error;
+    return readOnce(fetcher, target, signal);
+  }
+}
+
+async function readOnce(fetcher: Fetcher, target: Descriptor, signal: AbortSignal | undefined): Promise<Buffer> {
   const content = await fetcher.fetch(target, { signal });
   const chunks: Buffer[] = [];
   for await (const chunk of verified(target, bytesOf(content, signal))) chunks.push(chunk);

@@ -15,7 +15,7 @@ import {
   isResumable,
   type Mounter,
 } from '../content/store.ts';
-import { throwIfAborted } from '../errors.ts';
+import { type EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { Flights } from './flights.ts';
 
 /** How content came to be in the target: by a transfer, by a mount, or because it was there already. */
@@ -23,11 +23,12 @@ export type CopyOutcome = 'copied' | 'mounted' | 'present';
 
 /**
  * What happens to one content: it is started once and, unless the copy fails, finished once. `bytes` is what has come
- * from the source since the last event.
+ * from the source since the last event. Where it was damaged on its way, all of it is fetched once more, `restarted`.
  */
 export type CopyEvent =
   | { readonly type: 'started'; readonly descriptor: Descriptor }
   | { readonly type: 'progress'; readonly descriptor: Descriptor; readonly bytes: number }
+  | { readonly type: 'restarted'; readonly descriptor: Descriptor; readonly reason: EdgeBundleError }
   | { readonly type: 'finished'; readonly descriptor: Descriptor; readonly outcome: CopyOutcome };
 
 export interface CopierOptions {
@@ -235,8 +236,21 @@ export class Copier {
     return (await target.mount(order.descriptor, from, { signal: this.#signal })) ? 'mounted' : undefined;
   }
 
-  async #transfer({ source, target, descriptor, start }: Order): Promise<void> {
-    start();
+  async #transfer(order: Order): Promise<void> {
+    const { descriptor } = order;
+    order.start();
+    try {
+      await this.#fetchAndPush(order);
+    } catch (reason) {
+      // The target has dropped what it had of it. A proxy, a cache or a disk may have spoilt it this once.
+      if (!isEdgeBundleError(reason, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw reason;
+      throwIfAborted(this.#signal);
+      this.#emit?.({ type: 'restarted', descriptor, reason });
+      await this.#fetchAndPush(order);
+    }
+  }
+
+  async #fetchAndPush({ source, target, descriptor }: Order): Promise<void> {
     const signal = this.#signal;
     const offset = isResumable(target) ? await target.resumeOffset(descriptor, { signal }) : 0;
     const isAllThere = offset > 0 && offset === descriptor.size;

@@ -18,3 +18,26 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
     stopWaiting();
   }
 }
+
+/** Waits; or throws an ABORTED error, at once, where one of `signals` is aborted. */
+export async function pause(ms: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+  const present = signals.filter((signal) => signal !== undefined);
+  let end = (): void => undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const stop = (): void => {
+        const aborted = present.find((signal) => signal.aborted);
+        if (aborted !== undefined) reject(abortedError(aborted));
+      };
+      const timer = setTimeout(resolve, ms);
+      for (const signal of present) signal.addEventListener('abort', stop, { once: true });
+      end = () => {
+        clearTimeout(timer);
+        for (const signal of present) signal.removeEventListener('abort', stop);
+      };
+      stop();
+    });
+  } finally {
+    end();
+  }
+}

@@ -3,11 +3,26 @@ import type { OperationOptions } from '../content/store.ts';
 import { abortable } from './abortable.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import { basicAuthorization, type Credentials, type CredentialSource } from './credentials.ts';
+import { type Endpoint, probeUrl } from './endpoint.ts';
 import type { HttpResponse } from './http-response.ts';
+import { LoginBook } from './login-book.ts';
+import type { Attempts } from './retry-policy.ts';
 import { responseError } from './registry-error.ts';
+import { mergeScopes } from './scopes.ts';
 import { requestToken, type TokenService } from './token-request.ts';
 import { TokenCache } from './token-cache.ts';
-import type { Transport } from './transport.ts';
+import type { HttpRequest, Transport } from './transport.ts';
+
+/** What a request wants to do, and where. */
+export interface AccessRequest extends OperationOptions {
+  readonly endpoint: Endpoint;
+  /** Of which repository; some logins are for a part of a registry only. */
+  readonly repository?: string | undefined;
+  /** `repository:library/nginx:pull`. Empty: only to be logged in. */
+  readonly scopes: readonly string[];
+  /** How often the endpoint is asked how to log in, where nobody knows yet. */
+  readonly attempts?: Attempts | undefined;
+}
 
 /** How one request says who sends it. */
 export interface Authorization {
@@ -19,9 +34,9 @@ export interface Authorization {
   readonly isFresh: boolean;
 }
 
-/** How a registry wants its users to log in, and the login that was found for it. */
+/** How an endpoint wants its users to log in, and the login that was found for it. */
 type Session =
-  | { readonly kind: 'none'; readonly credentials: Credentials | undefined }
+  | { readonly kind: 'none' }
   | { readonly kind: 'basic'; readonly header: string | undefined }
   | { readonly kind: 'bearer'; readonly service: TokenService };
 
@@ -33,94 +48,150 @@ type Session =
  */
 export class Authenticator {
   readonly #transport: Transport;
-  readonly #credentials: CredentialSource | undefined;
-  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #logins: LoginBook;
+  readonly #sessions = new Map<Endpoint, Map<string, Promise<Session>>>();
   readonly #tokens = new TokenCache();
+  /** What a registry has named as missing beside the scopes that it was asked with. */
+  readonly #extraScopes = new Map<string, readonly string[]>();
 
   constructor(transport: Transport, credentials: CredentialSource | undefined) {
     this.#transport = transport;
-    this.#credentials = credentials;
+    this.#logins = new LoginBook(credentials);
   }
 
   /**
-   * The header for a request that needs `scopes` (`repository:library/nginx:pull`).
+   * The header for a request.
    *
    * @throws EdgeBundleError AUTH_FAILED where the login is refused, and those of the credentials and of the transport
    */
-  async authorize(registry: string, scopes: readonly string[], options: OperationOptions): Promise<Authorization> {
-    return abortable(this.#authorize(registry, scopes), options.signal);
+  async authorize(access: AccessRequest): Promise<Authorization> {
+    return abortable(this.#authorize(access), access.signal);
   }
 
   /** Another header after a 401 to `rejected`; undefined where none would be better. */
   async renew(
     rejected: Authorization,
     response: HttpResponse,
-    request: { readonly registry: string; readonly scopes: readonly string[] } & OperationOptions,
+    access: AccessRequest,
   ): Promise<Authorization | undefined> {
-    const { registry, scopes, signal } = request;
-    const opened = this.#session(registry);
-    const session = await abortable(opened, signal);
-    if (session.kind === 'none') {
-      const challenges = parseChallenges(response.headers('www-authenticate'));
-      // Another request may have been quicker.
-      if (this.#sessions.get(registry) === opened) {
-        void this.#keep(registry, this.#enter(registry, challenges, session.credentials));
-      }
-    } else if (session.kind === 'bearer' && rejected.header !== undefined && !rejected.isFresh) {
-      this.#tokens.drop(tokenKey(session.service, scopes), rejected.header);
-    } else {
-      return undefined;
-    }
-    const renewed = await this.authorize(registry, scopes, { signal });
+    const isBetter = await abortable(this.#prepareRenewal(rejected, response, access), access.signal);
+    if (!isBetter) return undefined;
+    const renewed = await this.authorize(access);
     return renewed.header === rejected.header ? undefined : renewed;
   }
 
-  async #authorize(registry: string, scopes: readonly string[]): Promise<Authorization> {
-    const session = await this.#session(registry);
+  async #prepareRenewal(rejected: Authorization, response: HttpResponse, access: AccessRequest): Promise<boolean> {
+    const { endpoint, repository, scopes } = access;
+    const credentials = await this.#logins.find(endpoint.registry, repository);
+    const opened = this.#sessionOf(access, credentials);
+    const session = await opened;
+    const challenges = parseChallenges(response.headers('www-authenticate'));
+    switch (session.kind) {
+      case 'none':
+        // Another request may have been quicker.
+        if (this.#sessionOf(access, credentials) === opened) {
+          void this.#keep(endpoint, credentials, this.#enter(endpoint, challenges, credentials));
+        }
+        return true;
+      case 'basic':
+        if (rejected.header !== session.header) return true;
+        return credentials !== undefined && this.#logins.refresh(endpoint.registry, repository, credentials);
+      case 'bearer': {
+        const isWidened = this.#widen(session.service, scopes, challenges);
+        if (rejected.isFresh) return isWidened;
+        // Without one, it was sent before another request's answer asked for a login.
+        if (rejected.header !== undefined) {
+          this.#tokens.drop(this.#tokenKey(session.service, scopes), rejected.header);
+        }
+        return true;
+      }
+    }
+  }
+
+  async #authorize(access: AccessRequest, isRepeated = false): Promise<Authorization> {
+    const { endpoint, repository, scopes } = access;
+    const credentials = await this.#logins.find(endpoint.registry, repository);
+    const session = await this.#sessionOf(access, credentials);
+    const isLoggedIn = credentials !== undefined;
     switch (session.kind) {
       case 'none':
         return { header: undefined, isLoggedIn: false, isFresh: false };
       case 'basic':
         return { header: session.header, isLoggedIn: session.header !== undefined, isFresh: false };
-      case 'bearer': {
-        const isLoggedIn = session.service.credentials !== undefined;
+      case 'bearer':
         if (!isLoggedIn && scopes.length === 0) return { header: undefined, isLoggedIn, isFresh: false };
-        const { header, isFresh } = await this.#token(session.service, scopes);
-        return { header, isLoggedIn, isFresh };
-      }
+        try {
+          const { header, isFresh } = await this.#token(session.service, scopes);
+          return { header, isLoggedIn, isFresh };
+        } catch (error) {
+          // A login that a helper program gives may have ended since.
+          if (!isLoggedIn || isRepeated || !isEdgeBundleError(error, 'AUTH_FAILED', 'ACCESS_DENIED')) throw error;
+          if (!(await this.#logins.refresh(endpoint.registry, repository, credentials))) throw error;
+          return this.#authorize(access, true);
+        }
     }
   }
 
   #token(service: TokenService, scopes: readonly string[]): Promise<{ header: string; isFresh: boolean }> {
-    return this.#tokens.get(tokenKey(service, scopes), () => requestToken(this.#transport, service, scopes));
+    const wanted = this.#extraScopes.get(this.#tokenKey(service, scopes)) ?? mergeScopes(scopes);
+    return this.#tokens.get(this.#tokenKey(service, scopes), () => requestToken(this.#transport, service, wanted));
   }
 
-  #session(registry: string): Promise<Session> {
-    return this.#sessions.get(registry) ?? this.#keep(registry, this.#open(registry));
+  /** Takes up what the challenge names beyond what was asked for: some registries call their repositories otherwise there. */
+  #widen(service: TokenService, scopes: readonly string[], challenges: readonly Challenge[]): boolean {
+    const named = challenges.find(({ scheme }) => scheme === 'bearer')?.parameters.get('scope');
+    if (named === undefined || scopes.length === 0) return false;
+    const key = this.#tokenKey(service, scopes);
+    const before = this.#extraScopes.get(key) ?? mergeScopes(scopes);
+    const wider = mergeScopes([...before, ...named.split(' ')]);
+    if (wider.join(' ') === before.join(' ') || this.#extraScopes.has(key)) return false;
+    this.#extraScopes.set(key, wider);
+    this.#tokens.forget(key);
+    return true;
+  }
+
+  /**
+   * What a token is good for. Harbor's is for whole projects, with all that the user may do there, whatever repository and
+   * action it was asked for; and each costs it a check of the password that is slow on purpose.
+   */
+  #tokenKey({ realm, service = '', credentials }: TokenService, scopes: readonly string[]): string {
+    const wanted =
+      service === 'harbor-registry' ? scopes.map((scope) => scope.split('/')[0] ?? scope) : mergeScopes(scopes);
+    return JSON.stringify([realm.href, service, credentials, [...new Set(wanted)].sort()]);
+  }
+
+  #sessionOf(access: AccessRequest, credentials: Credentials | undefined): Promise<Session> {
+    const { endpoint, attempts } = access;
+    const known = this.#sessions.get(endpoint)?.get(JSON.stringify(credentials ?? null));
+    return known ?? this.#keep(endpoint, credentials, this.#open(endpoint, credentials, attempts));
   }
 
   /** A refused login is kept too: it would be refused again. */
-  #keep(registry: string, opened: Promise<Session>): Promise<Session> {
-    this.#sessions.set(registry, opened);
+  #keep(endpoint: Endpoint, credentials: Credentials | undefined, opened: Promise<Session>): Promise<Session> {
+    const key = JSON.stringify(credentials ?? null);
+    const sessions = this.#sessions.get(endpoint) ?? new Map<string, Promise<Session>>();
+    this.#sessions.set(endpoint, sessions.set(key, opened));
     opened.catch((error: unknown) => {
-      const isCurrent = this.#sessions.get(registry) === opened;
-      if (isCurrent && !isEdgeBundleError(error, 'AUTH_FAILED')) this.#sessions.delete(registry);
+      if (sessions.get(key) === opened && !isEdgeBundleError(error, 'AUTH_FAILED')) sessions.delete(key);
     });
     return opened;
   }
 
-  async #open(registry: string): Promise<Session> {
-    const credentials = await this.#credentials?.find(registry);
-    const response = await this.#probe(registry);
+  async #open(
+    endpoint: Endpoint,
+    credentials: Credentials | undefined,
+    attempts: Attempts | undefined,
+  ): Promise<Session> {
+    const response = await this.#probe(endpoint, { attempts });
     if (response.status === 429 || response.status >= 500) throw await responseError(response);
     await response.discard();
     const challenges = response.status === 401 ? parseChallenges(response.headers('www-authenticate')) : [];
-    return this.#enter(registry, challenges, credentials);
+    return this.#enter(endpoint, challenges, credentials);
   }
 
   /** Chooses how to log in and, with credentials, does it. */
   async #enter(
-    registry: string,
+    endpoint: Endpoint,
     challenges: readonly Challenge[],
     credentials: Credentials | undefined,
   ): Promise<Session> {
@@ -128,16 +199,19 @@ export class Authenticator {
     const realm = bearer?.parameters.get('realm');
     if (bearer !== undefined && realm !== undefined) {
       if (!URL.canParse(realm)) {
-        throw new EdgeBundleError('REGISTRY_ERROR', `${registry} names a token service that is no address: '${realm}'`);
+        throw new EdgeBundleError(
+          'REGISTRY_ERROR',
+          `${endpoint.registry} names a token service that is no address: '${realm}'`,
+        );
       }
-      const service = { registry, realm: new URL(realm), service: bearer.parameters.get('service'), credentials };
+      const service = { endpoint, realm: new URL(realm), service: bearer.parameters.get('service'), credentials };
       if (credentials !== undefined) await this.#token(service, []);
       return { kind: 'bearer', service };
     }
-    if (!challenges.some(({ scheme }) => scheme === 'basic')) return { kind: 'none', credentials };
+    if (!challenges.some(({ scheme }) => scheme === 'basic')) return { kind: 'none' };
     if (credentials === undefined || 'identityToken' in credentials) return { kind: 'basic', header: undefined };
     const header = basicAuthorization(credentials);
-    const response = await this.#probe(registry, header);
+    const response = await this.#probe(endpoint, { authorization: header });
     if (response.status === 401 || response.status === 403) {
       throw await responseError(response, { code: 'AUTH_FAILED', hint: 'Check the user name and the password.' });
     }
@@ -145,18 +219,8 @@ export class Authenticator {
     return { kind: 'basic', header };
   }
 
-  #probe(registry: string, authorization?: string): Promise<HttpResponse> {
-    const what = `cannot ${authorization === undefined ? 'use' : 'log in to'} ${registry}`;
-    const url = new URL('v2/', this.#transport.endpoint(registry));
-    return this.#transport.send({ what, method: 'GET', url, authorization });
+  #probe(endpoint: Endpoint, how: Pick<HttpRequest, 'authorization' | 'attempts'>): Promise<HttpResponse> {
+    const what = `cannot ${how.authorization === undefined ? 'use' : 'log in to'} ${endpoint.registry}`;
+    return this.#transport.send({ ...how, what, method: 'GET', url: probeUrl(endpoint), peer: endpoint.peer });
   }
-}
-
-/**
- * What a token is good for. Harbor's is for whole projects, with all that the user may do there, whatever repository and
- * action it was asked for; and each costs it a check of the password that is slow on purpose.
- */
-function tokenKey({ registry, service }: TokenService, scopes: readonly string[]): string {
-  const wanted = service === 'harbor-registry' ? scopes.map((scope) => scope.split('/')[0] ?? scope) : scopes;
-  return [registry, ...[...new Set(wanted)].sort()].join(' ');
 }

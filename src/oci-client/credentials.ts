@@ -13,6 +13,13 @@ export interface IdentityTokenCredentials {
 
 export type Credentials = PasswordCredentials | IdentityTokenCredentials;
 
+export interface CredentialRequest {
+  /** What of the registry is wanted: there may be a login for a part of it. */
+  readonly repository?: string | undefined;
+  /** What was found before does not work any more. Default: it may be given again. */
+  readonly isFresh?: boolean | undefined;
+}
+
 /** Knows who logs in where. */
 export interface CredentialSource {
   /**
@@ -20,7 +27,7 @@ export interface CredentialSource {
    *
    * @throws EdgeBundleError CREDENTIALS_INVALID, FILE_FAILED
    */
-  find(registry: string): Promise<Credentials | undefined>;
+  find(registry: string, request?: CredentialRequest): Promise<Credentials | undefined>;
 }
 
 /** The Authorization header of basic authentication: RFC 7617, in UTF-8. */
@@ -55,9 +62,9 @@ export class CredentialChain implements CredentialSource {
     this.#sources = sources;
   }
 
-  async find(registry: string): Promise<Credentials | undefined> {
+  async find(registry: string, request?: CredentialRequest): Promise<Credentials | undefined> {
     for (const source of this.#sources) {
-      const found = await source.find(registry);
+      const found = await source.find(registry, request);
       if (found !== undefined) return found;
     }
     return undefined;

@@ -4,7 +4,7 @@ import { type Descriptor, descriptorSchema } from '../content/descriptor.ts';
 import { digestAlgorithm, digestHex } from '../content/digest.ts';
 import type { Manifest } from '../content/manifest.ts';
 import { manifestAccept, mediaTypes } from '../content/media-types.ts';
-import type { OperationOptions } from '../content/store.ts';
+import type { OperationOptions, ReferrersOptions } from '../content/store.ts';
 import { maxManifestBytes } from '../content/verify.ts';
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { readPages } from './pages.ts';
@@ -36,12 +36,30 @@ type Fallback = z.infer<typeof fallbackSchema>;
 export class ReferrersIndex {
   readonly #access: RepositoryAccess;
   #lastChange: Promise<unknown> = Promise.resolve();
+  #hasApi = true;
 
   constructor(access: RepositoryAccess) {
     this.#access = access;
   }
 
-  async list(subject: Descriptor, options: OperationOptions = {}): Promise<readonly Descriptor[]> {
+  async list(subject: Descriptor, options: ReferrersOptions = {}): Promise<readonly Descriptor[]> {
+    const listed = this.#hasApi ? await this.#ask(subject, options) : undefined;
+    if (listed !== undefined) return listed;
+    const tag = fallbackTag(subject);
+    if (options.knownTags?.has(tag) === false) return [];
+    const fallback = await this.#read(tag, options);
+    return fallback === undefined ? [] : this.#parse(referrersSchema, fallback, tag).manifests;
+  }
+
+  /** Adds `referrer` to the index under the fallback tag; one change at a time, for each rewrites the whole. */
+  async add(referrer: Referrer, options: OperationOptions = {}): Promise<void> {
+    const change = this.#lastChange.then(() => this.#add(referrer, options));
+    this.#lastChange = change.catch(() => undefined);
+    return change;
+  }
+
+  /** Undefined where the registry has no such API for this repository; then it is not asked again. */
+  async #ask(subject: Descriptor, options: OperationOptions): Promise<readonly Descriptor[] | undefined> {
     try {
       const pages = await readPages(this.#access, {
         what: `cannot list the referrers of ${manifestName(this.#access, subject.digest)}`,
@@ -53,17 +71,9 @@ export class ReferrersIndex {
       return pages.flatMap((page) => page.manifests);
     } catch (error) {
       if (!isEdgeBundleError(error, 'NOT_FOUND')) throw error;
+      this.#hasApi = false;
+      return undefined;
     }
-    const tag = fallbackTag(subject);
-    const fallback = await this.#read(tag, options);
-    return fallback === undefined ? [] : this.#parse(referrersSchema, fallback, tag).manifests;
-  }
-
-  /** Adds `referrer` to the index under the fallback tag; one change at a time, for each rewrites the whole. */
-  async add(referrer: Referrer, options: OperationOptions = {}): Promise<void> {
-    const change = this.#lastChange.then(() => this.#add(referrer, options));
-    this.#lastChange = change.catch(() => undefined);
-    return change;
   }
 
   async #add(referrer: Referrer, options: OperationOptions): Promise<void> {

@@ -2,13 +2,16 @@ import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { Authenticator } from './authenticator.ts';
 import type { CredentialSource } from './credentials.ts';
+import { EndpointHealth } from './endpoint-health.ts';
 import { isRepositoryName, parseRegistry } from './reference.ts';
-import { RegistryConnection } from './registry-connection.ts';
+import { type ConnectionContext, RegistryConnection } from './registry-connection.ts';
 import { Repository, type RepositoryOptions } from './repository.ts';
 import { RepositoryAccess } from './repository-access.ts';
+import { RouteFinder, type RouteOptions } from './route-finder.ts';
+import { type ServedByHost, ServedCounter } from './served.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 
-export interface RegistryClientOptions extends TransportOptions, RepositoryOptions {
+export interface RegistryClientOptions extends TransportOptions, RepositoryOptions, RouteOptions {
   /** Who logs in where. Default: everything is asked for anonymously. */
   readonly credentials?: CredentialSource | undefined;
 }
@@ -17,14 +20,20 @@ export interface RegistryClientOptions extends TransportOptions, RepositoryOptio
 export class RegistryClient {
   readonly #options: RegistryClientOptions;
   readonly #transport: Transport;
-  readonly #authenticator: Authenticator;
+  readonly #context: ConnectionContext;
   readonly #repositories = new Map<string, Repository>();
 
   /** @throws EdgeBundleError CONFIG_INVALID where `ca` holds no certificate, REFERENCE_INVALID for a bad host */
   constructor(options: RegistryClientOptions = {}) {
     this.#options = options;
     this.#transport = new Transport(options);
-    this.#authenticator = new Authenticator(this.#transport, options.credentials);
+    this.#context = {
+      transport: this.#transport,
+      authenticator: new Authenticator(this.#transport, options.credentials),
+      routes: new RouteFinder(options, (registry) => this.#transport.endpoint(registry)),
+      health: new EndpointHealth(),
+      served: new ServedCounter(),
+    };
   }
 
   /**
@@ -55,12 +64,17 @@ export class RegistryClient {
     await this.#connection(registry).ping(options);
   }
 
+  /** What each host has served so far: the registries themselves and their mirrors. */
+  get served(): ReadonlyMap<string, ServedByHost> {
+    return this.#context.served.hosts;
+  }
+
   /** Ends all connections, used ones too. */
   async close(): Promise<void> {
     await this.#transport.close();
   }
 
   #connection(registry: string): RegistryConnection {
-    return new RegistryConnection(parseRegistry(registry), this.#transport, this.#authenticator);
+    return new RegistryConnection(parseRegistry(registry), this.#context);
   }
 }

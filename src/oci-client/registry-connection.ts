@@ -1,106 +1,272 @@
 import type { OperationOptions } from '../content/store.ts';
-import type { EdgeBundleError } from '../errors.ts';
-import type { Authenticator, Authorization } from './authenticator.ts';
+import { EdgeBundleError, isEdgeBundleError, systemErrorCode } from '../errors.ts';
+import type { AccessRequest, Authenticator, Authorization } from './authenticator.ts';
+import { type Capability, type Endpoint, type Route, scopeNameOn, urlOn } from './endpoint.ts';
+import type { EndpointHealth } from './endpoint-health.ts';
 import type { HttpResponse } from './http-response.ts';
+import { digestInPath, ensureSize, watchContent } from './mirror-check.ts';
 import { responseError } from './registry-error.ts';
+import type { RouteFinder } from './route-finder.ts';
+import type { ServedCounter } from './served.ts';
+import { transientFailure } from './retry-policy.ts';
+import type { Traffic } from './traffic.ts';
 import type { HttpRequest, Transport } from './transport.ts';
 
-export interface RegistryRequest extends Omit<HttpRequest, 'authorization'> {
-  /** What the request needs to be allowed, as a token names it. Empty: only to be logged in. */
-  readonly scopes: readonly string[];
+export interface RegistryRequest extends Omit<HttpRequest, 'url' | 'authorization' | 'peer'> {
+  readonly repository: string;
+  /** Below the repository (`blobs/sha256:…`), or an address that the registry gave. */
+  readonly path: string | URL;
+  readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
+  /** Another repository that is read from. */
+  readonly from?: string | undefined;
   /** The statuses that the caller understands; any other one is an error. */
   readonly expect: readonly number[];
+  /** Of the content that is asked for, where it is known: what a mirror has of another size is not it. */
+  readonly sizeBytes?: number | undefined;
 }
 
-/** Requests to one registry: with a login, and with the registry's errors as errors. */
+/** What all connections of one client have in common. */
+export interface ConnectionContext {
+  readonly transport: Transport;
+  readonly authenticator: Authenticator;
+  readonly routes: RouteFinder;
+  readonly health: EndpointHealth;
+  readonly served: ServedCounter;
+}
+
+/**
+ * Requests to one registry, or to the mirrors that stand in for it: with a login, and with the registry's errors as
+ * errors.
+ */
 export class RegistryConnection {
   /** In normal form, as it stands in references. */
   readonly registry: string;
-  readonly endpoint: URL;
-  readonly #transport: Transport;
-  readonly #authenticator: Authenticator;
+  readonly #context: ConnectionContext;
 
-  constructor(registry: string, transport: Transport, authenticator: Authenticator) {
+  constructor(registry: string, context: ConnectionContext) {
     this.registry = registry;
-    this.endpoint = transport.endpoint(registry);
-    this.#transport = transport;
-    this.#authenticator = authenticator;
+    this.#context = context;
+  }
+
+  get traffic(): Traffic {
+    return this.#context.transport.traffic;
   }
 
   /**
-   * The answer, with one of the expected statuses. A 401 to a token that was used before is answered with a new token,
-   * once, where the body can be sent again.
+   * The answer, with one of the expected statuses, of the first endpoint that has one: where a mirror does not have the
+   * content, or fails, the next one is asked. A 401 to a token that was used before is answered with a new token, once,
+   * where the body can be sent again.
    *
    * @throws EdgeBundleError NOT_FOUND, AUTH_FAILED, ACCESS_DENIED, CONTENT_TOO_LARGE, REGISTRY_UNAVAILABLE, REGISTRY_ERROR,
    *   and those of `Transport.send`
    */
   async send(request: RegistryRequest): Promise<HttpResponse> {
-    const { registry } = this;
-    const { scopes, signal, body } = request;
-    if (!this.#isOwn(request.url)) return this.#expected(await this.#transport.send(request), request);
-    const authorization = await this.#authenticator.authorize(registry, scopes, { signal });
-    const response = await this.#transport.send({ ...request, authorization: authorization.header });
-    const canRepeat = body === undefined || body instanceof Uint8Array;
-    if (response.status !== 401 || !this.#isOwn(response.url) || !canRepeat) {
-      return this.#expected(response, request, authorization);
+    const { repository, path } = request;
+    const all = await this.#context.routes.find(this.registry, repository);
+    if (path instanceof URL) return this.#follow(path, request, all);
+    const capability = capabilityFor(path, request);
+    const routes = all.filter(({ capabilities }) => capabilities.has(capability));
+    const [first] = routes;
+    if (first === undefined) {
+      throw new EdgeBundleError(
+        'CONFIG_INVALID',
+        `${request.what}: no host that is configured for ${this.registry} may be used to ${capability}`,
+        { hint: `Add "${capability}" to the capabilities of one of them.` },
+      );
     }
-    const renewed = await this.#authenticator.renew(authorization, response, { registry, scopes, signal });
-    if (renewed === undefined) return this.#expected(response, request, authorization);
-    await response.discard();
-    const repeated = await this.#transport.send({ ...request, authorization: renewed.header });
-    return this.#expected(repeated, request, renewed);
+    return routes.length === 1 || capability === 'push'
+      ? this.#sendTo(first, path, request)
+      : this.#sendToOne(routes, path, request);
   }
 
   /**
-   * Whether a registry answers, and takes the login where there is one.
+   * Whether the registry itself answers, and takes the login where there is one.
    *
    * @throws EdgeBundleError as `send` does
    */
-  async ping(options: OperationOptions = {}): Promise<void> {
-    const what = `cannot use ${this.registry}`;
-    const url = new URL('v2/', this.endpoint);
-    const expect = [200, 401, 404];
-    const response = await this.send({ what, method: 'GET', url, scopes: [], expect, signal: options.signal });
+  async ping({ signal }: OperationOptions = {}): Promise<void> {
+    const endpoint = this.#context.routes.upstream(this.registry);
+    const access = { endpoint, scopes: [], signal };
+    const request = { what: `cannot use ${this.registry}`, method: 'GET', expect: [200, 401, 404], signal } as const;
+    const response = await this.#exchange(endpoint.root, request, access);
     if (response.status === 404) {
       throw await responseError(response, {
         code: 'REGISTRY_ERROR',
         hint: 'That is no registry (OCI distribution-spec v1.1 has /v2/ there): check host and port.',
       });
     }
-    const { isLoggedIn } = await this.#authenticator.authorize(this.registry, [], options);
+    const { isLoggedIn } = await this.#context.authenticator.authorize(access);
     // Without a login that is how a registry with public repositories answers.
     if (response.status === 401 && isLoggedIn) throw await responseError(response);
     await response.discard();
   }
 
-  #isOwn(url: URL): boolean {
-    return url.origin === this.endpoint.origin;
+  /** Asks one endpoint after the other, once each; and all of them again, later, where that may help. */
+  async #sendToOne(routes: readonly Route[], path: string, request: RegistryRequest): Promise<HttpResponse> {
+    const { health, transport } = this.#context;
+    const { retries } = transport.traffic;
+    const attempts = request.attempts ?? retries.begin();
+    for (;;) {
+      const failures = new Map<Route, EdgeBundleError>();
+      const answered = new Set<string>();
+      const order = health.order(routes);
+      for (const [at, route] of order.entries()) {
+        const address = addressOf(route);
+        if (answered.has(address)) continue;
+        const isLast = order.slice(at + 1).every((other) => [...answered, address].includes(addressOf(other)));
+        const isFinal = isLast && (route === routes.at(-1) || [...failures.values()].every(isMissing));
+        // That a mirror does not have it is no answer while others are left, or where the registry itself has failed.
+        const expect = isFinal ? request.expect : request.expect.filter((status) => status !== 404);
+        try {
+          const response = await this.#sendTo(route, path, { ...request, expect, attempts: retries.beginOnly() });
+          this.#watch(route, path, { response, request });
+          return response;
+        } catch (error) {
+          if (!isEdgeBundleError(error, ...passedOver)) throw error;
+          const hasAnswered = isEdgeBundleError(error, 'NOT_FOUND', 'ACCESS_DENIED');
+          if (hasAnswered) answered.add(address);
+          else health.failed(route.endpoint);
+          failures.set(route, error);
+        }
+      }
+      const failed = [...failures.values()].map((error) => transientFailure(error)).find((one) => one !== undefined);
+      if (failed === undefined || !(await attempts.next(failed, request.signal))) throw summedUp(routes, failures);
+    }
   }
 
-  async #expected(
-    response: HttpResponse,
-    request: RegistryRequest,
-    authorization?: Authorization,
+  async #sendTo(route: Route, path: string, request: RegistryRequest): Promise<HttpResponse> {
+    const { endpoint, repository } = route;
+    const response = await this.#exchange(urlOn(route, path), request, accessTo(endpoint, repository, request));
+    this.#context.served.count(endpoint, response);
+    return response;
+  }
+
+  /** An address that a registry gave: where it is another's, without the login. */
+  async #follow(url: URL, request: RegistryRequest, routes: readonly Route[]): Promise<HttpResponse> {
+    const route = routes.find(({ endpoint }) => endpoint.root.origin === url.origin);
+    if (route === undefined) return expected(await this.#context.transport.send({ ...request, url }), request);
+    const { endpoint, repository } = route;
+    const response = await this.#exchange(url, request, accessTo(endpoint, repository, request));
+    this.#context.served.count(endpoint, response);
+    return response;
+  }
+
+  async #exchange(
+    url: URL,
+    request: Omit<HttpRequest, 'url'> & Pick<RegistryRequest, 'expect'>,
+    access: AccessRequest,
   ): Promise<HttpResponse> {
-    if (request.expect.includes(response.status)) return response;
-    if (response.status === 401 && authorization !== undefined && this.#isOwn(response.url)) {
-      throw await this.#denied(response, authorization.isLoggedIn);
-    }
-    throw await responseError(response);
+    const { transport, authenticator } = this.#context;
+    const { body } = request;
+    const { peer, root } = access.endpoint;
+    const authorization = await authenticator.authorize(access);
+    const response = await transport.send({ ...request, url, peer, authorization: authorization.header });
+    const isOwn = response.url.origin === root.origin;
+    const canRepeat = body === undefined || body instanceof Uint8Array;
+    if (response.status !== 401 || !isOwn) return expected(response, request);
+    const renewed = canRepeat ? await authenticator.renew(authorization, response, access) : undefined;
+    if (renewed === undefined) return expected(response, request, authorization);
+    await response.discard();
+    const repeated = await transport.send({ ...request, url, peer, authorization: renewed.header });
+    return expected(repeated, request, repeated.url.origin === root.origin ? renewed : undefined);
   }
 
-  /** A 401 is not always about the password: Harbor says it where a right or the project is missing (v2auth). */
-  #denied(response: HttpResponse, isLoggedIn: boolean): Promise<EdgeBundleError> {
-    const challenge = response.header('www-authenticate') ?? '';
-    if (challenge === '') {
-      const hint = 'Harbor answers so where the project does not exist, or takes no such name of a repository.';
-      return responseError(response, { code: 'ACCESS_DENIED', hint });
+  /**
+   * A body that breaks off, or is not what it should be, is asked for again: then elsewhere first.
+   *
+   * @throws EdgeBundleError SIZE_MISMATCH
+   */
+  #watch({ endpoint }: Route, path: string, { response, request }: Exchange): void {
+    const { health } = this.#context;
+    if (request.method !== 'GET') return;
+    ensureSize(response, request.sizeBytes);
+    health.answered(endpoint);
+    const digest = digestInPath(path);
+    if (digest !== undefined && response.status === 200) {
+      watchContent(response, { digest, sizeBytes: request.sizeBytes }, () => health.failed(endpoint));
     }
-    return isLoggedIn
-      ? responseError(response, {
-          code: 'ACCESS_DENIED',
-          hint: 'The login is valid: the user has no right to do this there, or the repository or project does not exist.',
-        })
-      : responseError(response, { hint: 'It wants a login: give credentials for this registry.' });
+    response.body.once('error', (error) => {
+      // A reader that has enough ends it in this way.
+      if (systemErrorCode(error) !== 'UND_ERR_ABORTED') health.failed(endpoint);
+    });
   }
+}
+
+interface Exchange {
+  readonly request: RegistryRequest;
+  readonly response: HttpResponse;
+}
+
+/** What another endpoint may do better. */
+const passedOver = [
+  'NOT_FOUND',
+  'AUTH_FAILED',
+  'ACCESS_DENIED',
+  'TLS_UNTRUSTED',
+  'REGISTRY_UNAVAILABLE',
+  'REGISTRY_ERROR',
+  'TIMEOUT',
+  'TRANSFER_INCOMPLETE',
+  'SIZE_MISMATCH',
+] as const;
+
+function capabilityFor(path: string, { actions }: RegistryRequest): Capability {
+  if (actions !== 'pull') return 'push';
+  return /^(blobs|manifests|referrers)\/sha(256|512):/.test(path) ? 'pull' : 'resolve';
+}
+
+function accessTo(endpoint: Endpoint, repository: string, request: RegistryRequest): AccessRequest {
+  const { actions, from, attempts, signal } = request;
+  const name = scopeNameOn(endpoint, repository);
+  const scopes = [`repository:${name}:${actions}`, ...(from === undefined ? [] : [`repository:${from}:pull`])];
+  return { endpoint, repository: name, scopes, attempts, signal };
+}
+
+function isMissing(error: EdgeBundleError): boolean {
+  return error.code === 'NOT_FOUND';
+}
+
+/** Without the scheme: what has answered with TLS is not asked without. */
+function addressOf({ endpoint, repository }: Route): string {
+  return `${endpoint.root.href.replace(/^https?:/, '')}${repository}`;
+}
+
+/** What the registry itself says, or else the last one that was asked; with what the others say. */
+function summedUp(routes: readonly Route[], failures: ReadonlyMap<Route, EdgeBundleError>): EdgeBundleError {
+  const failed = routes.map((route) => failures.get(route)).filter((error) => error !== undefined);
+  const main = failed.pop();
+  if (main === undefined) throw new Error('an endpoint has failed, and there is no failure');
+  if (failed.length === 0) return main;
+  const others = failed.map(({ message }) => message);
+  return new EdgeBundleError(main.code, `${main.message}; before that, of its mirrors: ${others.join('; ')}`, {
+    ...(main.hint === undefined ? {} : { hint: main.hint }),
+    cause: main,
+  });
+}
+
+async function expected(
+  response: HttpResponse,
+  { expect }: Pick<RegistryRequest, 'expect'>,
+  authorization?: Authorization,
+): Promise<HttpResponse> {
+  if (expect.includes(response.status)) return response;
+  if (response.status === 401 && authorization !== undefined) throw await denied(response, authorization.isLoggedIn);
+  throw await responseError(response);
+}
+
+/** A 401 is not always about the password: Harbor says it where a right or the project is missing (v2auth). */
+function denied(response: HttpResponse, isLoggedIn: boolean): Promise<EdgeBundleError> {
+  const challenge = response.header('www-authenticate') ?? '';
+  if (challenge === '') {
+    const hint = 'Harbor answers so where the project does not exist, or takes no such name of a repository.';
+    return responseError(response, { code: 'ACCESS_DENIED', hint });
+  }
+  return isLoggedIn
+    ? responseError(response, {
+        code: 'ACCESS_DENIED',
+        hint: 'The login is valid: the user has no right to do this there, or the repository or project does not exist.',
+      })
+    : responseError(response, {
+        hint: "It wants a login: give credentials for this registry, or keep them with 'edge-bundle login'.",
+      });
 }

@@ -1,13 +1,8 @@
 import type { HttpResponse } from './http-response.ts';
 import type { RegistryConnection, RegistryRequest } from './registry-connection.ts';
+import type { Traffic } from './traffic.ts';
 
-export interface RepositoryRequest extends Omit<RegistryRequest, 'url' | 'scopes'> {
-  /** Below the repository (`blobs/sha256:…`), or an address that the registry gave. */
-  readonly path: string | URL;
-  readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
-  /** Another repository that is read from. */
-  readonly from?: string | undefined;
-}
+export type RepositoryRequest = Omit<RegistryRequest, 'repository'>;
 
 /** Requests to one repository of a registry: OCI distribution-spec v1.1, `/v2/<name>/`. */
 export class RepositoryAccess {
@@ -24,11 +19,12 @@ export class RepositoryAccess {
     this.#connection = connection;
   }
 
+  get traffic(): Traffic {
+    return this.#connection.traffic;
+  }
+
   /** @throws EdgeBundleError those of `RegistryConnection.send` */
   send(request: RepositoryRequest): Promise<HttpResponse> {
-    const { path, actions, from, ...rest } = request;
-    const url = path instanceof URL ? path : new URL(`v2/${this.name}/${path}`, this.#connection.endpoint);
-    const scopes = [`repository:${this.name}:${actions}`, ...(from === undefined ? [] : [`repository:${from}:pull`])];
-    return this.#connection.send({ ...rest, url, scopes });
+    return this.#connection.send({ ...request, repository: this.name });
   }
 }

@@ -11,8 +11,10 @@ import type {
   OperationOptions,
   PushOptions,
   Referrers,
+  ReferrersOptions,
   Resolver,
   Tagger,
+  TagLister,
 } from '../content/store.ts';
 import { contentExists, fetchContent } from './fetch-content.ts';
 import { pushManifest, resolveManifest, tagManifest } from './manifests.ts';
@@ -33,7 +35,7 @@ const tagsSchema = z.object({ tags: z.array(z.string()).nullish() });
  * AUTH_FAILED, ACCESS_DENIED, TLS_UNTRUSTED, REGISTRY_UNAVAILABLE, TIMEOUT, REGISTRY_ERROR, ABORTED, besides those that the
  * interfaces name.
  */
-export class Repository implements ContentStore, Resolver, Tagger, Mounter, Referrers {
+export class Repository implements ContentStore, Resolver, Tagger, Mounter, Referrers, TagLister {
   readonly repositoryName: string;
   /** The registry. */
   readonly mountScope: string;
@@ -86,7 +88,7 @@ export class Repository implements ContentStore, Resolver, Tagger, Mounter, Refe
     return mountBlob(this.#access, target, fromRepository, options);
   }
 
-  referrers(target: Descriptor, options: OperationOptions = {}): Promise<readonly Descriptor[]> {
+  referrers(target: Descriptor, options: ReferrersOptions = {}): Promise<readonly Descriptor[]> {
     return this.#referrers.list(target, options);
   }
 

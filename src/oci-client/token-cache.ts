@@ -33,6 +33,11 @@ export class TokenCache {
     if (this.#entries.get(key)?.header === header) this.#entries.delete(key);
   }
 
+  /** Forgets the token under `key`, whichever it is: another one is needed. */
+  forget(key: string): void {
+    this.#entries.delete(key);
+  }
+
   #start(key: string, fetch: () => Promise<Token>): Entry {
     const startedMs = performance.now();
     const entry: Entry = { token: fetch(), renewAtMs: Infinity };

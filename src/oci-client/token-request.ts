@@ -2,15 +2,16 @@ import { z } from 'zod';
 
 import { EdgeBundleError, type ErrorCode } from '../errors.ts';
 import { registerSecret } from '../redaction.ts';
-import { basicAuthorization, type Credentials, type PasswordCredentials } from './credentials.ts';
+import { basicAuthorization, type Credentials } from './credentials.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { HttpResponse } from './http-response.ts';
 import { responseError } from './registry-error.ts';
 import type { Token } from './token-cache.ts';
 import type { Transport } from './transport.ts';
 
-/** Where tokens for a registry come from, and who asks. */
+/** Where tokens for an endpoint come from, and who asks. */
 export interface TokenService {
-  readonly registry: string;
+  readonly endpoint: Endpoint;
   readonly realm: URL;
   readonly service: string | undefined;
   readonly credentials: Credentials | undefined;
@@ -19,16 +20,20 @@ export interface TokenService {
 const maxAnswerBytes = 1024 * 1024;
 const defaultLifetimeSeconds = 60;
 const clientId = 'edge-bundle';
+const unsupported: ReadonlySet<number> = new Set([404, 405, 501]);
 
 const answerSchema = z.object({
   token: z.string().optional(),
   access_token: z.string().optional(),
   expires_in: z.number().positive().optional().catch(undefined),
+  issued_at: z.string().optional().catch(undefined),
 });
+
+type Answer = z.infer<typeof answerSchema>;
 
 /**
  * Asks for a token by Docker's registry token specification: GET, with the user's name and password as basic
- * authentication; or the OAuth2 POST where there is an identity token.
+ * authentication; the OAuth2 POST where there is an identity token, and for a password where a service knows no GET.
  *
  * @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, and those of `Transport.send`
  */
@@ -37,11 +42,7 @@ export async function requestToken(
   service: TokenService,
   scopes: readonly string[],
 ): Promise<Token> {
-  const { credentials } = service;
-  const response =
-    credentials !== undefined && 'identityToken' in credentials
-      ? await postRefreshToken(transport, service, { scopes, refreshToken: credentials.identityToken })
-      : await getToken(transport, service, { scopes, login: credentials });
+  const response = await ask(transport, service, scopes);
   if (response.status !== 200) throw await refusal(response, service, scopes);
   const answer = await readAnswer(response);
   const token = answer.token === undefined || answer.token === '' ? answer.access_token : answer.token;
@@ -49,46 +50,46 @@ export async function requestToken(
     throw new EdgeBundleError('AUTH_FAILED', `${response.what}: ${service.realm.host} answered without a token`);
   }
   registerSecret(token);
-  return { header: `Bearer ${token}`, lifetimeMs: (answer.expires_in ?? defaultLifetimeSeconds) * 1000 };
+  return { header: `Bearer ${token}`, lifetimeMs: lifetimeMs(answer, response) };
 }
 
-interface PasswordLogin {
-  readonly scopes: readonly string[];
-  readonly login: PasswordCredentials | undefined;
+async function ask(transport: Transport, service: TokenService, scopes: readonly string[]): Promise<HttpResponse> {
+  const { credentials } = service;
+  if (credentials !== undefined && 'identityToken' in credentials) {
+    const { identityToken } = credentials;
+    return post(transport, service, { scopes, grant: { grant_type: 'refresh_token', refresh_token: identityToken } });
+  }
+  const response = await get(transport, service, scopes);
+  if (credentials === undefined || !unsupported.has(response.status)) return response;
+  await response.discard();
+  return post(transport, service, { scopes, grant: { grant_type: 'password', ...credentials } });
 }
 
-function getToken(
-  transport: Transport,
-  service: TokenService,
-  { scopes, login }: PasswordLogin,
-): Promise<HttpResponse> {
+function get(transport: Transport, service: TokenService, scopes: readonly string[]): Promise<HttpResponse> {
+  const { credentials } = service;
+  const login = credentials !== undefined && 'password' in credentials ? credentials : undefined;
   const url = new URL(service.realm);
   if (service.service !== undefined) url.searchParams.append('service', service.service);
   for (const scope of scopes) url.searchParams.append('scope', scope);
   if (login !== undefined) url.searchParams.append('account', login.username);
   const authorization = login === undefined ? undefined : basicAuthorization(login);
-  return transport.send({ what: described(service), method: 'GET', url, authorization });
+  return transport.send({ ...common(service), method: 'GET', url, authorization });
 }
 
-interface RefreshTokenLogin {
+interface Grant {
   readonly scopes: readonly string[];
-  readonly refreshToken: string;
+  readonly grant: Readonly<Record<string, string>>;
 }
 
-function postRefreshToken(
-  transport: Transport,
-  service: TokenService,
-  login: RefreshTokenLogin,
-): Promise<HttpResponse> {
+function post(transport: Transport, service: TokenService, { scopes, grant }: Grant): Promise<HttpResponse> {
   const form = new URLSearchParams({
-    grant_type: 'refresh_token',
+    ...grant,
     client_id: clientId,
-    refresh_token: login.refreshToken,
     ...(service.service === undefined ? {} : { service: service.service }),
-    ...(login.scopes.length === 0 ? {} : { scope: login.scopes.join(' ') }),
+    ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
   });
   return transport.send({
-    what: described(service),
+    ...common(service),
     method: 'POST',
     url: service.realm,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -96,12 +97,12 @@ function postRefreshToken(
   });
 }
 
-function described(service: TokenService): string {
-  const purpose = service.credentials === undefined ? 'get an anonymous token for' : 'log in to';
-  return `cannot ${purpose} ${service.registry}`;
+function common({ credentials, endpoint }: TokenService) {
+  const purpose = credentials === undefined ? 'get an anonymous token for' : 'log in to';
+  return { what: `cannot ${purpose} ${endpoint.registry}`, peer: endpoint.peer };
 }
 
-async function readAnswer(response: HttpResponse): Promise<z.infer<typeof answerSchema>> {
+async function readAnswer(response: HttpResponse): Promise<Answer> {
   const text = (await response.read(maxAnswerBytes)).toString('utf8');
   try {
     return answerSchema.parse(JSON.parse(text));
@@ -112,6 +113,13 @@ async function readAnswer(response: HttpResponse): Promise<z.infer<typeof answer
       `${response.what}: the answer of ${response.url.host} is not a token in JSON`,
     );
   }
+}
+
+/** A token may come out of a cache. Its age is told by the service's own clock: this machine's may be wrong. */
+function lifetimeMs(answer: Answer, response: HttpResponse): number {
+  const ageMs = Date.parse(response.header('date') ?? '') - Date.parse(answer.issued_at ?? '');
+  const wholeMs = (answer.expires_in ?? defaultLifetimeSeconds) * 1000;
+  return ageMs > 0 ? Math.max(0, wholeMs - ageMs) : wholeMs;
 }
 
 function refusal(response: HttpResponse, service: TokenService, scopes: readonly string[]): Promise<EdgeBundleError> {

@@ -1,4 +1,11 @@
-import { abortedError, EdgeBundleError, errorMessage, isEdgeBundleError, systemErrorCode } from '../errors.ts';
+import {
+  abortedError,
+  EdgeBundleError,
+  type ErrorCode,
+  errorMessage,
+  isEdgeBundleError,
+  systemErrorCode,
+} from '../errors.ts';
 
 /** What was going on when a connection failed. */
 export interface TransportErrorContext {
@@ -6,6 +13,8 @@ export interface TransportErrorContext {
   readonly what: string;
   readonly url: URL;
   readonly signal?: AbortSignal | undefined;
+  /** Where the connection goes through one. */
+  readonly proxy?: URL | undefined;
   /** Where a body was on its way, its bytes so far and in all. */
   readonly progress?: { readonly receivedBytes: number; readonly expectedBytes: number } | undefined;
 }
@@ -45,9 +54,12 @@ const untrusted: ReadonlySet<string> = new Set([
 
 /** The error that a failed connection, TLS handshake or transfer means. An EdgeBundleError stays as it is. */
 export function transportError(error: unknown, context: TransportErrorContext): EdgeBundleError {
-  const { what, url, signal, progress } = context;
+  const { url, signal, proxy, progress } = context;
+  const what = proxy === undefined ? context.what : `${context.what} (through the proxy ${proxy.host})`;
   if (signal?.aborted === true) return abortedError(signal);
   if (isEdgeBundleError(error)) return error;
+  const refusal = proxyRefusal(error);
+  if (refusal !== undefined) return proxyError(refusal, { what, url, cause: error });
   const code = systemErrorCode(error) ?? '';
   const came = progress === undefined ? '' : `, ${progress.receivedBytes} of ${progress.expectedBytes} bytes came`;
   const stalled = timeouts[code];
@@ -72,6 +84,26 @@ export function transportError(error: unknown, context: TransportErrorContext): 
       : {}),
     cause: error,
   });
+}
+
+/** The status that a proxy answered CONNECT with: undici tells it in words only. */
+function proxyRefusal(error: unknown): number | undefined {
+  const status = /^Proxy response \((\d{3})\)/.exec(errorMessage(error))?.[1];
+  if (status !== undefined) return Number(status);
+  return errorMessage(error).startsWith('Proxy Authentication Required') ? 407 : undefined;
+}
+
+function proxyError(status: number, { what, url, cause }: { what: string; url: URL; cause: unknown }): EdgeBundleError {
+  const [code, hint]: readonly [ErrorCode, string] =
+    status === 407
+      ? [
+          'AUTH_FAILED',
+          'The proxy wants a login: put user and password into its address, in HTTPS_PROXY or HTTP_PROXY.',
+        ]
+      : status === 429 || status >= 500
+        ? ['REGISTRY_UNAVAILABLE', 'The proxy cannot reach that host, or is overloaded.']
+        : ['REGISTRY_ERROR', 'The proxy does not allow that host and port; NO_PROXY names hosts to reach without it.'];
+  return new EdgeBundleError(code, `${what}: ${url.host}: the proxy answered ${status}`, { hint, cause });
 }
 
 function untrustedHint(code: string): string {

@@ -26,7 +26,7 @@ export async function uploadBlob(
   const { chunkBytes, signal } = options;
   // The login is settled by this POST, which can be repeated: what follows sends a stream, once.
   const session = await UploadSession.open({ access, blob: expected, signal });
-  const source = new UploadSource(expected, content, signal);
+  const source = new UploadSource(expected, content, { signal, rate: access.traffic.rate });
   try {
     if (chunkBytes === undefined && expected.size > 0) {
       await session.complete(source.part(expected.size));

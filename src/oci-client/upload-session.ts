@@ -34,6 +34,8 @@ export class UploadSession {
       ...uploadRequest(target),
       method: 'POST',
       path: 'blobs/uploads/',
+      // A session that nobody goes on with is forgotten.
+      isRepeatable: true,
       expect: [202],
     });
     await response.discard();

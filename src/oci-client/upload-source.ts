@@ -1,7 +1,13 @@
 import { Readable } from 'node:stream';
 
 import type { Descriptor } from '../content/descriptor.ts';
+import type { OperationOptions } from '../content/store.ts';
 import { bytesOf, ContentVerifier } from '../content/verify.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+export interface UploadSourceOptions extends OperationOptions {
+  readonly rate?: RateLimit | undefined;
+}
 
 /**
  * Content on its way up, in parts, verified as it passes. The last piece is held back until the whole has been
@@ -9,11 +15,13 @@ import { bytesOf, ContentVerifier } from '../content/verify.ts';
  */
 export class UploadSource {
   readonly #pieces: AsyncGenerator<Buffer, undefined>;
+  readonly #options: UploadSourceOptions;
   #rest: Buffer = Buffer.alloc(0);
   #failure: Error | undefined;
 
-  constructor(expected: Descriptor, content: Readable, signal: AbortSignal | undefined) {
-    this.#pieces = heldBack(expected, bytesOf(content, signal));
+  constructor(expected: Descriptor, content: Readable, options: UploadSourceOptions) {
+    this.#options = options;
+    this.#pieces = heldBack(expected, bytesOf(content, options.signal));
   }
 
   /** Why the content could not be read or did not match; undefined where it did, so far. */
@@ -44,6 +52,7 @@ export class UploadSource {
       this.#rest = this.#rest.subarray(piece.byteLength);
       missing -= piece.byteLength;
       yield piece;
+      await this.#options.rate?.pass(piece.byteLength, this.#options.signal);
     }
   }
 

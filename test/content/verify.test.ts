@@ -71,14 +71,20 @@ describe('readContent', () => {
 
   it('stops reading content that does not end', async () => {
     let reads = 0;
-    const endless = new Readable({
-      read() {
-        reads += 1;
-        this.push(Buffer.alloc(1000));
-      },
-    });
-    await expectCode('SIZE_MISMATCH', () => readContent({ fetch: () => Promise.resolve(endless) }, descriptor));
-    expect(endless.destroyed).toBe(true);
+    const given: Readable[] = [];
+    const fetch = (): Promise<Readable> => {
+      const endless = new Readable({
+        read() {
+          reads += 1;
+          this.push(Buffer.alloc(1000));
+        },
+      });
+      given.push(endless);
+      return Promise.resolve(endless);
+    };
+    await expectCode('SIZE_MISMATCH', () => readContent({ fetch }, descriptor));
+    expect(given.every(({ destroyed }) => destroyed)).toBe(true);
+    expect(given, 'what does not match is fetched once more, and not again').toHaveLength(2);
     expect(reads).toBeLessThan(100);
   });
 });

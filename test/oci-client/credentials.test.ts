@@ -65,15 +65,26 @@ describe('a Docker config file', () => {
     expect(await dockerConfigFile(path).find('ghcr.io')).toBeUndefined();
   });
 
-  it('may leave a registry to a credential helper: that is no login, and no failure', async () => {
+  it('may have logins for parts of a registry, as Podman has them: the most exact one counts', async () => {
+    const auth = (name: string) => ({ auth: base64(`${name}:pa55-word`) });
     const path = await writeJson({
-      auths: { 'ghcr.io': {} },
-      credsStore: 'desktop',
-      credHelpers: { 'gcr.io': 'gcloud' },
-      HttpHeaders: { 'User-Agent': 'x' },
+      auths: {
+        'quay.io': auth('all'),
+        'quay.io/team': auth('team'),
+        'quay.io/team/app/': auth('app'),
+        'docker.io/library': auth('library'),
+        'https://ghcr.io/org': auth('ghcr'),
+      },
     });
-    expect(await dockerConfigFile(path).find('ghcr.io')).toBeUndefined();
-    expect(await dockerConfigFile(path).find('gcr.io')).toBeUndefined();
+    const source = dockerConfigFile(path);
+    const user = async (registry: string, repository?: string) => await source.find(registry, { repository });
+    expect(await user('quay.io', 'team/app')).toMatchObject({ username: 'app' });
+    expect(await user('quay.io', 'team/application')).toMatchObject({ username: 'team' });
+    expect(await user('quay.io', 'teams/app')).toMatchObject({ username: 'all' });
+    expect(await user('quay.io')).toMatchObject({ username: 'all' });
+    expect(await user('docker.io', 'library/nginx')).toMatchObject({ username: 'library' });
+    expect(await user('docker.io', 'other/nginx')).toBeUndefined();
+    expect(await user('ghcr.io', 'other/app')).toMatchObject({ username: 'ghcr' });
   });
 
   it('that is not there, or has no logins, holds none', async () => {

@@ -104,7 +104,7 @@ describe('a registry that cannot be reached', () => {
   }
 
   async function failure(host: string, options = {}): Promise<unknown> {
-    const client = new RegistryClient({ plainHttp: 'all', ...options });
+    const client = new RegistryClient({ plainHttp: 'all', retries: 0, ...options });
     try {
       return await client.repository(host, 'team/app').tags();
     } catch (error) {

@@ -12,8 +12,8 @@ export interface ServedRepository {
 }
 
 /**
- * A function that starts a scripted server and opens its repository `team/app` in plain HTTP. All that it starts ends
- * after each test.
+ * A function that starts a scripted server and opens its repository `team/app` in plain HTTP; what fails there fails at
+ * once. All that it starts ends after each test.
  */
 export function useServedRepository(): (script: Script, options?: RegistryClientOptions) => Promise<ServedRepository> {
   const ended: (() => Promise<void>)[] = [];
@@ -22,7 +22,7 @@ export function useServedRepository(): (script: Script, options?: RegistryClient
   });
   return async (script, options = {}) => {
     const server = await startScriptedServer(script);
-    const client = new RegistryClient({ plainHttp: 'all', ...options });
+    const client = new RegistryClient({ plainHttp: 'all', retries: 0, ...options });
     ended.push(
       () => server.stop(),
       () => client.close(),
