@@ -1,33 +1,25 @@
-import pLimit from 'p-limit';
+import { dirname } from 'node:path';
 
-import {
-  type BundleContent,
-  bundleNamePattern,
-  type BundleDocument,
-  type ContentSource,
-} from '../bundle/bundle-document.ts';
+import { bundleNamePattern, type BundleDocument } from '../bundle/bundle-document.ts';
 import { BundleReader } from '../bundle/bundle-reader.ts';
 import { bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
-import type { OperationOptions, ReadOnlyContentStore, Resolver } from '../content/store.ts';
-import { Copier, type CopyEvent } from '../copy/copier.ts';
+import type { OperationOptions } from '../content/store.ts';
+import { platformNames } from '../content/platform-match.ts';
+import type { CopyEvent } from '../copy/copier.ts';
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
-import { type Reference, parseReference } from '../oci-client/reference.ts';
+import { isSameFileSystem } from '../files/free-space.ts';
+import type { BlobCache } from '../store/blob-cache.ts';
 import { MemoryStore } from '../store/memory-store.ts';
+import { BlobSupply } from './blob-supply.ts';
 import { FailureCollector } from './failure-collector.ts';
-import { collectImage, planContent, type SourcedGraph } from './plan-content.ts';
-
-/** Where images come from; a RegistryClient is one. */
-export interface ImageSource {
-  repository(registry: string, repository: string): ReadOnlyContentStore & Resolver;
-}
-
-/** An image to carry, by its reference in normal form, and the places that asked for it. */
-export interface WantedImage {
-  readonly reference: string;
-  readonly sources: readonly ContentSource[];
-}
+import { type EarlierBundle, LocalContent } from './local-content.ts';
+import { MetadataReader } from './metadata-reader.ts';
+import { planContent, type PlannedBlob } from './plan-content.ts';
+import type { ImageSelection } from './prepare-image.ts';
+import { resolveContent } from './resolve-content.ts';
+import type { ImageSource, WantedChart, WantedImage } from './wanted-content.ts';
 
 export type BuildEvent =
   | { readonly type: 'resolved'; readonly reference: string; readonly digest: Digest }
@@ -39,14 +31,21 @@ export type BuildEvent =
       readonly bytes: number;
       readonly presentBytes: number;
     }
+  /** Something that the user should know of, and that stops nothing. */
+  | { readonly type: 'warning'; readonly text: string }
   | CopyEvent;
 
-export interface BuildOptions extends OperationOptions {
+export interface BuildOptions extends OperationOptions, ImageSelection {
   /** Lower-case letters and digits, with `.`, `_` or `-` between them; at most 63. */
   readonly name: string;
   readonly images: readonly WantedImage[];
+  readonly charts?: readonly WantedChart[] | undefined;
   readonly profiles: BundleDocument['profiles'];
   readonly source: ImageSource;
+  /** Bundles that content is taken from, instead of the network. They stay the caller's to close. */
+  readonly existing?: readonly EarlierBundle[] | undefined;
+  /** Content is taken from it, and what is downloaded is kept in it. */
+  readonly cache?: BlobCache | undefined;
   /** The folder that the bundle's own folder is made in. */
   readonly out: string;
   /** How many downloads run at once. Default: 4. */
@@ -59,68 +58,90 @@ export interface BuildOptions extends OperationOptions {
 export interface BuildResult {
   readonly bundle: { readonly path: string; readonly id: string; readonly digest: Digest; readonly bytes: number };
   readonly images: number;
+  /** Charts and packs, each once. */
+  readonly charts: number;
+  /** Signatures, attestations and SBOMs of these. */
+  readonly attachments: number;
   readonly blobs: number;
   readonly bytes: {
-    /** What the images have, each taken by itself. */
+    /** What the images and charts have, each taken by itself. */
     readonly referenced: number;
     /** What is in the bundle: each blob once. */
     readonly stored: number;
     readonly saved: number;
-    /** What this run fetched; less than `stored` where it went on from an earlier one. */
+    /** Of blobs; less than `stored` where it went on from an earlier run, or reused what was there. */
     readonly downloaded: number;
+    /** Of blobs: taken from existing bundles and from the cache. */
+    readonly reused: { readonly bundles: number; readonly cache: number };
   };
 }
 
 const defaultConcurrency = 4;
 
+/** What a bundle has besides its blobs is less, and a thousandth of them. */
+const overheadBytes = 1024 * 1024;
+
 /**
- * Downloads images into a content bundle, each blob once, straight to its place in the file. The same images give the same
- * bytes. A run that is killed or fails leaves `<bundle>.partial`, and the next run goes on from it; where the bundle is
- * there already, nothing but manifests and configs is fetched.
+ * Downloads images and charts into a content bundle, each blob once, straight to its place in the file. The same content gives
+ * the same bytes. A run that is killed or fails leaves `<bundle>.partial`, and the next run goes on from it; where the bundle
+ * is there already, nothing but manifests and configs is fetched.
+ *
+ * What fails does not stop the rest of a phase (manifests; configs; layers): that is fetched, and then all failures are
+ * reported together. Of a registry that is gone or hangs, nothing more is tried after some failures in a row.
  *
  * @throws EdgeBundleError with all failures of a phase together; CONFIG_INVALID, LOCKED, NO_SPACE, FILE_FAILED, ABORTED and
  *   what the registries answered: NOT_FOUND, AUTH_FAILED, DIGEST_MISMATCH, TIMEOUT, …
  */
 export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
-  const { name, images, profiles, out, concurrency = defaultConcurrency, sourceDateEpoch = 0, onEvent } = options;
+  const { name, images, charts = [], profiles, source, out, sourceDateEpoch = 0, onEvent } = options;
+  const { concurrency = defaultConcurrency } = options;
   if (!bundleNamePattern.test(name)) {
     throw new EdgeBundleError('CONFIG_INVALID', `'${name}' cannot be a bundle's name`, {
       hint: "Use lower-case letters and digits, with '.', '_' or '-' between them; at most 63.",
     });
   }
-  if (images.length === 0) throw new EdgeBundleError('CONFIG_INVALID', 'there are no images to carry');
+  if (images.length + charts.length === 0)
+    throw new EdgeBundleError('CONFIG_INVALID', 'there are no images and no charts to carry');
 
   const failures = new FailureCollector(options.signal);
   const { signal } = failures;
-  let downloaded = 0;
-  const copier = new Copier({
-    concurrency,
-    signal,
-    onEvent: (event) => {
-      if (event.type === 'progress') downloaded += event.bytes;
-      onEvent?.(event);
-    },
-  });
-
-  const { contents, graphs } = await resolveImages(options, concurrency, failures);
+  const warn = (text: string): void => onEvent?.({ type: 'warning', text });
+  const local = new LocalContent({ bundles: options.existing, cache: options.cache, onWarning: warn });
+  const supply = new BlobSupply(local, { concurrency, signal, onEvent });
   const metadata = new MemoryStore();
-  const plan = await planContent(graphs, metadata, copier, failures);
+  const content = await resolveContent(
+    {
+      images,
+      charts,
+      source,
+      concurrency,
+      selection: options,
+      reader: new MetadataReader(metadata, local),
+      onResolved: (reference, digest) => onEvent?.({ type: 'resolved', reference, digest }),
+      onNote: warn,
+    },
+    failures,
+  );
+  const plan = await planContent(content.graphs, metadata, supply, failures);
   const document: BundleDocument = {
     formatVersion: 1,
     name,
-    platforms: [],
+    platforms: platformNames(options.platforms ?? []),
     sourceDateEpoch,
     profiles,
-    images: contents,
-    charts: [],
+    images: content.images,
+    charts: content.charts,
+    ...(content.attachments.length === 0 ? {} : { attachments: content.attachments }),
     blobs: plan.blobs,
   };
   const stored = plan.blobs.reduce((sum, { size }) => sum + size, 0);
   const result = (bytes: number): BuildResult => ({
     bundle: { ...bundlePath(out, document), bytes },
-    images: contents.length,
+    images: content.images.length,
+    charts: content.charts.length,
+    attachments: content.attachments.length,
     blobs: plan.blobs.length,
-    bytes: { referenced: plan.referencedBytes, stored, saved: plan.referencedBytes - stored, downloaded },
+    bytes: { referenced: plan.referencedBytes, stored, saved: plan.referencedBytes - stored, ...supply.bytes },
   });
 
   const finishedBytes = await bytesOfFinished(bundlePath(out, document));
@@ -129,6 +150,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const writer = await BundleWriter.open({ out, document, metadata, signal });
   try {
     const present = await presentBytes(writer, [...plan.stored, ...plan.compressed]);
+    await keepSpaceFor(writer.target.path, stored - present, local.cache);
     onEvent?.({
       type: 'planned',
       path: writer.target.path,
@@ -136,16 +158,10 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
       bytes: stored,
       presentBytes: present,
     });
-    const fetchBlob = ({ blob, source, wantedBy }: (typeof plan.stored)[number]): Promise<void> =>
-      failures.run(wantedBy, async () => {
-        await copier.copyContent(source, writer, blob);
-      });
+    const fetchBlob = ({ blob, source, wantedBy }: PlannedBlob): Promise<boolean> =>
+      failures.run(wantedBy, () => supply.deliver(source, writer, blob));
     const inOrder = async (): Promise<void> => {
-      for (const blob of plan.compressed) {
-        const failed = failures.count;
-        await fetchBlob(blob);
-        if (failures.count > failed) return;
-      }
+      for (const blob of plan.compressed) if (!(await fetchBlob(blob))) return;
     };
     await Promise.all([...plan.stored.map(fetchBlob), inOrder()]);
     failures.throwIfAny('CONTENT_MISSING', `the bundle '${name}' is not complete`);
@@ -156,47 +172,16 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   }
 }
 
-/** Turns every reference into a digest, once, and reads the manifests below it. */
-async function resolveImages(
-  options: BuildOptions,
-  concurrency: number,
-  failures: FailureCollector,
-): Promise<{ contents: BundleContent[]; graphs: SourcedGraph[] }> {
-  const { images, source, onEvent } = options;
-  const { signal } = failures;
-  const limit = pLimit(concurrency);
-  const graphs = new Map<string, SourcedGraph>();
-  const resolved = new Map<string, Descriptor>();
-  await Promise.all(
-    images.map(({ reference }) =>
-      failures.run(reference, async () => {
-        const parsed = parseReference(reference);
-        const repository = source.repository(parsed.registry, parsed.repository);
-        const root = await limit(() => repository.resolve(versionOf(parsed), { signal }));
-        resolved.set(reference, root);
-        onEvent?.({ type: 'resolved', reference, digest: root.digest });
-        graphs.set(reference, await collectImage(reference, repository, root, { signal, limit }));
-      }),
-    ),
-  );
-  failures.throwIfAny('CONTENT_MISSING', `${failures.count} of ${images.length} images cannot be had`);
-  const contents = images.flatMap(({ reference, sources }) => {
-    const root = resolved.get(reference);
-    if (root === undefined) return [];
-    const { digest, mediaType, size } = root;
-    return [{ reference, digest, mediaType, size, sources: [...sources] }];
-  });
-  return { contents, graphs: images.flatMap(({ reference }) => graphs.get(reference) ?? []) };
-}
-
-function versionOf({ tag, digest }: Reference): string {
-  return digest ?? tag ?? 'latest';
-}
-
 async function presentBytes(writer: BundleWriter, blobs: readonly { readonly blob: Descriptor }[]): Promise<number> {
   let bytes = 0;
   for (const { blob } of blobs) if (await writer.exists(blob)) bytes += blob.size;
   return bytes;
+}
+
+/** The cache must not fill the disk that the bundle needs. */
+async function keepSpaceFor(bundlePath: string, bytes: number, cache: BlobCache | undefined): Promise<void> {
+  if (cache === undefined) return;
+  cache.keepFreeBytes = (await isSameFileSystem(dirname(bundlePath), cache.folder)) ? bytes * 1.001 + overheadBytes : 0;
 }
 
 /** The size of the bundle where it is there already, and sound as far as opening it tells. */

@@ -4,9 +4,9 @@ import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import { collectGraph, type Graph, type GraphOptions } from '../content/graph.ts';
 import { isCompressed } from '../content/media-types.ts';
-import type { ContentStore, ReadOnlyContentStore } from '../content/store.ts';
-import type { Copier } from '../copy/copier.ts';
+import type { ContentStore, Fetcher, ReadOnlyContentStore } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
+import type { BlobSupply } from './blob-supply.ts';
 import type { FailureCollector } from './failure-collector.ts';
 import { Readable } from 'node:stream';
 
@@ -35,14 +35,19 @@ export interface ContentPlan {
   readonly referencedBytes: number;
 }
 
+export interface CollectOptions extends GraphOptions {
+  /** Where manifests are read. Default: the source. */
+  readonly manifests?: Fetcher | undefined;
+}
+
 /** @throws EdgeBundleError UNSUPPORTED for digests that a bundle cannot hold, and what `collectGraph` throws */
 export async function collectImage(
   reference: string,
   source: ReadOnlyContentStore,
   root: Descriptor,
-  options: GraphOptions,
+  options: CollectOptions,
 ): Promise<SourcedGraph> {
-  const graph = await collectGraph(source, root, options);
+  const graph = await collectGraph(options.manifests ?? source, root, options);
   for (const { digest } of [...graph.manifests.map(({ descriptor }) => descriptor), ...graph.blobs]) {
     if (digest.startsWith('sha256:')) continue;
     throw new EdgeBundleError('UNSUPPORTED', `${digest}: a bundle holds content with sha256 digests only`);
@@ -60,7 +65,7 @@ export async function collectImage(
 export async function planContent(
   images: readonly SourcedGraph[],
   metadata: ContentStore,
-  copier: Copier,
+  supply: BlobSupply,
   failures: FailureCollector,
 ): Promise<ContentPlan> {
   const manifests = new Map<Digest, Descriptor>();
@@ -91,13 +96,9 @@ export async function planContent(
     group.push(entry);
   }
   await Promise.all(
-    small.map(({ blob, source, wantedBy }) =>
-      failures.run(wantedBy, async () => {
-        await copier.copyContent(source, metadata, blob);
-      }),
-    ),
+    small.map(({ blob, source, wantedBy }) => failures.run(wantedBy, () => supply.deliver(source, metadata, blob))),
   );
-  failures.throwIfAny('CONTENT_MISSING', `${failures.count} of the images' configs cannot be had`);
+  failures.throwIfAny('CONTENT_MISSING', `the configs of ${failures.count} images or charts cannot be had`);
 
   const inBundle =
     (storage: BundleBlob['storage']) =>

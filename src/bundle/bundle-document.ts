@@ -22,14 +22,34 @@ const sourceSchema = z.object({
   class: z.enum(['declared', 'rendered', 'referenced', 'inferred']),
 });
 
-const contentSchema = z.object({
+const named = {
   /** In normal form: `docker.io/library/nginx:1.27`. */
   reference: z.string().min(1).max(1024),
   digest: digestSchema,
   mediaType: z.string().min(1).max(255),
   /** Of the manifest or index itself, in bytes. */
   size: z.int().nonnegative(),
+};
+
+const contentSchema = z.object({
+  ...named,
+  /** Of the index that `digest` was cut down from; absent where it was not. */
+  originalDigest: digestSchema.optional(),
   sources: listOf(sourceSchema),
+});
+
+const chartSchema = z.object({
+  kind: z.enum(['chart', 'pack']),
+  name: z.string().min(1).max(255),
+  version: z.string().min(1).max(128),
+  ...named,
+  sources: listOf(sourceSchema),
+});
+
+const attachmentSchema = z.object({
+  ...named,
+  /** The manifest that it belongs to. */
+  subject: digestSchema,
 });
 
 const blobSchema = z.object({
@@ -47,7 +67,11 @@ const documentSchema = z.object({
   sourceDateEpoch: z.int().nonnegative().max(0o77777777777),
   profiles: listOf(z.object({ name: z.string(), version: z.string().optional(), digest: digestSchema })),
   images: listOf(contentSchema),
-  charts: listOf(contentSchema),
+  charts: listOf(chartSchema),
+  /** Signatures, attestations and SBOMs, each behind what it is about; absent where there are none. */
+  attachments: listOf(attachmentSchema)
+    .refine((attachments) => attachments.length > 0, { error: 'an empty list is left out' })
+    .optional(),
   /** All blobs and manifests, each once, in the order of the file's entries. */
   blobs: listOf(blobSchema).refine((blobs) => new Set(blobs.map(({ digest }) => digest)).size === blobs.length, {
     error: 'a digest is listed twice',
@@ -60,6 +84,12 @@ const otherVersionSchema = z.object({ formatVersion: z.int().refine((version) =>
 export type BundleDocument = z.infer<typeof documentSchema>;
 /** An image or chart of a bundle, with the places that asked for it. */
 export type BundleContent = z.infer<typeof contentSchema>;
+/** A Helm chart, or the archive of a pack: an OCI artifact. */
+export type BundleChart = z.infer<typeof chartSchema>;
+/** What belongs to an image or chart: a signature, an attestation, an SBOM. */
+export type BundleAttachment = z.infer<typeof attachmentSchema>;
+/** Anything in a bundle that has a name. */
+export type NamedContent = Pick<BundleContent, keyof typeof named>;
 export type ContentSource = z.infer<typeof sourceSchema>;
 /** A blob or manifest of a bundle. `stored` is raw; `zstd` is compressed. */
 export type BundleBlob = z.infer<typeof blobSchema>;
@@ -121,8 +151,13 @@ export function blobDescriptor({ digest, size }: { readonly digest: Digest; read
   return { mediaType: mediaTypes.octetStream, digest, size };
 }
 
-/** The descriptor of an image or chart. */
-export function contentDescriptor(content: BundleContent): Descriptor {
+/** All that has a name: images, charts, and what belongs to them. */
+export function namedContents({ images, charts, attachments = [] }: BundleDocument): readonly NamedContent[] {
+  return [...images, ...charts, ...attachments];
+}
+
+/** The descriptor of an image, chart or attachment. */
+export function contentDescriptor(content: NamedContent): Descriptor {
   return { mediaType: content.mediaType, digest: content.digest, size: content.size };
 }
 

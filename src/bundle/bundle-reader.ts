@@ -4,7 +4,13 @@ import type { Descriptor } from '../content/descriptor.ts';
 import { type Digest, isDigest } from '../content/digest.ts';
 import type { FetchOptions, ReadOnlyContentStore, Resolver } from '../content/store.ts';
 import { abortedError, EdgeBundleError, isEdgeBundleError } from '../errors.ts';
-import { type BundleContent, type BundleDocument, bundleIdentity, contentDescriptor } from './bundle-document.ts';
+import {
+  type BundleDocument,
+  bundleIdentity,
+  contentDescriptor,
+  type NamedContent,
+  namedContents,
+} from './bundle-document.ts';
 import type { FrameReader } from './frame-reader.ts';
 import type { BundleEntry, BundleLayout } from './bundle-layout.ts';
 import { PartFiles } from './part-files.ts';
@@ -22,7 +28,7 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
   readonly #files: PartFiles;
   readonly #frames: FrameReader;
   readonly #blobs: ReadonlyMap<Digest, BundleEntry>;
-  readonly #contents: ReadonlyMap<string, BundleContent>;
+  readonly #contents: ReadonlyMap<string, NamedContent>;
   readonly layout: BundleLayout;
   /** The first 16 hex digits of `digest`. */
   readonly id: string;
@@ -40,10 +46,13 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
     for (const entry of layout.entries) if (entry.digest !== undefined) blobs.set(entry.digest, entry);
     this.#blobs = blobs;
     this.#contents = new Map(
-      [...layout.document.charts, ...layout.document.images].flatMap((content) => [
-        [content.digest, content],
-        [content.reference, content],
-      ]),
+      // Where two have one name, the image has it.
+      namedContents(layout.document)
+        .toReversed()
+        .flatMap((content) => [
+          [content.digest, content],
+          [content.reference, content],
+        ]),
     );
   }
 

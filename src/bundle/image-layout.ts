@@ -1,6 +1,6 @@
 import { type Digest, digestHex } from '../content/digest.ts';
 import { mediaTypes } from '../content/media-types.ts';
-import type { BundleDocument } from './bundle-document.ts';
+import { type BundleDocument, namedContents } from './bundle-document.ts';
 
 /** The file that marks a folder as an OCI image layout (OCI image-spec v1.1, image-layout.md, "oci-layout file"). */
 export const ociLayoutFile = { path: 'oci-layout', bytes: Buffer.from('{"imageLayoutVersion":"1.0.0"}') } as const;
@@ -12,9 +12,9 @@ export function blobPath(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
-/** `index.json`: each image and chart under its reference (image-spec v1.1, annotations.md, `org.opencontainers.image.ref.name`). */
+/** `index.json`: each image, chart and attachment under its reference (image-spec v1.1, annotations.md, `org.opencontainers.image.ref.name`). */
 export function encodeIndex(document: BundleDocument): Buffer {
-  const manifests = [...document.images, ...document.charts].map(({ mediaType, digest, size, reference }) => ({
+  const manifests = namedContents(document).map(({ mediaType, digest, size, reference }) => ({
     mediaType,
     digest,
     size,

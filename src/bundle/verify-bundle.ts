@@ -1,4 +1,4 @@
-import { contentDescriptor } from './bundle-document.ts';
+import { contentDescriptor, namedContents } from './bundle-document.ts';
 import { collectGraph } from '../content/graph.ts';
 import { mediaTypes } from '../content/media-types.ts';
 import type { OperationOptions } from '../content/store.ts';
@@ -16,8 +16,9 @@ export interface VerifyBundleOptions extends OperationOptions {
 }
 
 export interface BundleVerification {
-  /** Images and charts. */
   readonly images: number;
+  /** Charts and packs. */
+  readonly charts: number;
   readonly blobs: number;
   /** Of all blobs. */
   readonly bytes: number;
@@ -61,8 +62,7 @@ export async function verifyBundle(
     const start = last === undefined ? 0 : last.tarOffset + tarBlockBytes + last.size + tarPaddingBytes(last.size);
     await expectArchive(bundle, start, Buffer.alloc(tarTrailerBytes), 'the end of the archive');
   });
-  const contents = [...document.images, ...document.charts];
-  for (const content of contents) {
+  for (const content of namedContents(document)) {
     await check(async () => {
       const graph = await collectGraph(bundle, contentDescriptor(content), { signal });
       for (const blob of graph.blobs) {
@@ -75,7 +75,8 @@ export async function verifyBundle(
     });
   }
   return {
-    images: contents.length,
+    images: document.images.length,
+    charts: document.charts.length,
     blobs: document.blobs.length,
     bytes: document.blobs.reduce((sum, { size }) => sum + size, 0),
     failures,

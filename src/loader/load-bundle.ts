@@ -1,11 +1,15 @@
 import { Copier, type CopyEvent } from '../copy/copier.ts';
+import type { Descriptor } from '../content/descriptor.ts';
+import { parseManifest } from '../content/manifest.ts';
 import { isManifest } from '../content/media-types.ts';
 import type { OperationOptions } from '../content/store.ts';
+import { readContent } from '../content/verify.ts';
 import { EdgeBundleError, throwIfAborted } from '../errors.ts';
+import type { Repository } from '../oci-client/repository.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import type { LoadEvent } from './load-events.ts';
 import type { LoadResult } from './load-result.ts';
-import { type PlannedImage, planLoad } from './load-plan.ts';
+import { type PlannedImage, planLoad, projectsOf } from './load-plan.ts';
 import { imageError, isGeneral } from './refusal.ts';
 import {
   defaultConcurrency,
@@ -21,7 +25,7 @@ export interface ProjectHost {
 }
 
 export interface LoadOptions extends RegistryTarget {
-  /** Where the registry is a Harbor: makes sure of the project. */
+  /** Where the registry is a Harbor: makes sure of the project, and of the charts' where there are charts. */
   readonly harbor?: ProjectHost | undefined;
   /** Is called while bytes pass: it returns soon and does not throw. */
   readonly onEvent?: ((event: LoadEvent) => void) | undefined;
@@ -40,11 +44,11 @@ const againHint = 'Load again when that is mended: what is in the registry is no
  *   the project is refused for; else the images that failed, as failures, with the code that they share (else FAILED)
  */
 export async function loadBundle(options: LoadOptions): Promise<LoadResult> {
-  const { bundle, client, registry, project, harbor, signal, onEvent } = options;
-  const images = planLoad(bundle.document, project);
+  const { bundle, client, registry, harbor, signal, onEvent } = options;
+  const images = planLoad(bundle.document, options);
   throwIfAborted(signal);
   await client.ping(registry, { signal });
-  await harbor?.prepareProject(project, { signal });
+  for (const project of projectsOf(bundle.document, options)) await harbor?.prepareProject(project, { signal });
   const load = new Load(options);
   await load.run(images);
   onEvent?.({ type: 'verifying', images: images.length });
@@ -99,13 +103,14 @@ class Load {
     if (failures.length > 0) throw this.#summary(failures, images.length, tried);
   }
 
-  result({ images, asked, missing }: RegistryVerification): LoadResult {
+  result({ images, charts, asked, missing }: RegistryVerification): LoadResult {
     const { blobs: uploaded, bytes: uploadedBytes } = this.#copied;
     const { blobs: mounted, bytes: mountedBytes } = this.#mounted;
     // What has vanished after its upload has been sent twice.
     const present = Math.max(0, asked.blobs - uploaded - mounted);
     return {
       images,
+      charts,
       blobs: { uploaded, mounted, present },
       bytes: {
         uploaded: uploadedBytes,
@@ -120,8 +125,22 @@ class Load {
     const { bundle, client, registry, signal } = this.#options;
     const repository = client.repository(registry, name);
     const { manifests } = await this.#copier.copyGraph(bundle, repository, root, { deep });
+    if (deep || manifests.length === 0) await this.#ensureListed(repository, root);
     for (const tag of tags) await repository.tag(root, tag, { signal });
     return manifests.length === 0 ? 'present' : 'loaded';
+  }
+
+  /**
+   * Where the registry keeps no list of what refers to content, clients keep it, after the content: a load that was
+   * interrupted between the two has left a signature that nobody finds.
+   */
+  async #ensureListed(repository: Repository, root: Descriptor): Promise<void> {
+    const { bundle, signal } = this.#options;
+    const { subject } = parseManifest(await readContent(bundle, root, { signal }), root);
+    if (subject === undefined) return;
+    const listed = await repository.referrers(subject, { signal });
+    if (listed.some(({ digest }) => digest === root.digest)) return;
+    await repository.push(root, await bundle.fetch(root, { signal }), { signal, isAbsent: true });
   }
 
   #onCopyEvent(event: CopyEvent): void {
@@ -136,12 +155,14 @@ class Load {
   }
 
   #summary(failures: readonly EdgeBundleError[], images: number, tried: number): EdgeBundleError {
-    const { registry, project } = this.#options;
+    const { bundle, registry } = this.#options;
+    const what = bundle.document.charts.length === 0 ? 'images' : 'images and charts';
+    const projects = projectsOf(bundle.document, this.#options).map((project) => `${registry}/${project}`);
     const reason = failures.find(isGeneral);
     const untried = tried === images ? '' : `; ${images - tried} were not tried, for the same would befall them`;
     return new EdgeBundleError(
       reason?.code ?? sharedBy(failures.map(({ code }) => code)) ?? 'FAILED',
-      `${failures.length} of ${images} images could not be loaded into ${registry}/${project}${untried}`,
+      `${failures.length} of ${images} ${what} could not be loaded into ${projects.join(' and ')}${untried}`,
       { hint: reason?.hint ?? sharedBy(failures.map(({ hint }) => hint)) ?? againHint, failures },
     );
   }

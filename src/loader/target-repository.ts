@@ -1,6 +1,8 @@
+import { versionTag } from '../artifact/version-tag.ts';
+import type { BundleChart } from '../bundle/bundle-document.ts';
 import { type Digest, digestHex } from '../content/digest.ts';
 import { EdgeBundleError } from '../errors.ts';
-import { formatReference, isRepositoryName, type Reference } from '../oci-client/reference.ts';
+import { formatReference, isRepositoryName, isTag, type Reference } from '../oci-client/reference.ts';
 
 const keepAlivePrefix = 'by-digest-';
 const keepAliveHexDigits = 64;
@@ -23,6 +25,26 @@ export function targetRepository(project: string, reference: Reference): string 
     'REFERENCE_INVALID',
     `'${formatReference(reference)}' has no place in project '${project}': '${name}' is not the name of a repository`,
     { hint: 'A name has at most 255 characters, in lower case; the project comes first and counts.' },
+  );
+}
+
+/**
+ * Where a chart or pack goes: `<project>/charts/<name>` or `<project>/archive/<name>`, with its version as the tag, wherever
+ * it came from: this is where whoever installs it looks for it.
+ *
+ * @throws EdgeBundleError REFERENCE_INVALID where the result is not a repository's name with a tag
+ */
+export function targetChart(
+  project: string,
+  { kind, name, version }: Pick<BundleChart, 'kind' | 'name' | 'version'>,
+): { readonly repository: string; readonly tag: string } {
+  const repository = `${project}/${kind === 'pack' ? 'archive' : 'charts'}/${name}`;
+  const tag = versionTag(version);
+  if (isRepositoryName(repository) && isTag(tag)) return { repository, tag };
+  throw new EdgeBundleError(
+    'REFERENCE_INVALID',
+    `${kind} '${name}' ${version} has no place in project '${project}': '${repository}:${tag}' is not the name of a repository with a tag`,
+    { hint: 'A name is in lower case and has at most 255 characters with the project, a version at most 128.' },
   );
 }
 

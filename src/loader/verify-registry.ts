@@ -4,18 +4,16 @@ import { collectGraph } from '../content/graph.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import { forEachLimited } from './for-each-limited.ts';
-import { type LoadSource, type PlannedImage, planLoad } from './load-plan.ts';
+import { type LoadSource, type PlannedImage, planLoad, type TargetProjects } from './load-plan.ts';
 
 export const defaultConcurrency = 4;
 
 /** A bundle, and where its images are, or are to be, in a registry. */
-export interface RegistryTarget {
+export interface RegistryTarget extends TargetProjects {
   readonly bundle: LoadSource;
   readonly client: RegistryClient;
   /** Host and port: `harbor.example:30003`. */
   readonly registry: string;
-  /** What the names of all repositories begin with; in Harbor, the project. */
-  readonly project: string;
   /** How many requests run at once. Default: 4. */
   readonly concurrency?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -23,7 +21,8 @@ export interface RegistryTarget {
 
 /** What the registry does not have, or has differently. */
 export interface MissingContent {
-  readonly kind: 'tag' | 'manifest' | 'blob';
+  /** `referrer`: the manifest is there, and not listed as what refers to its subject. */
+  readonly kind: 'tag' | 'manifest' | 'blob' | 'referrer';
   readonly repository: string;
   /** Of the content; of what the tag should lead to. */
   readonly digest: Digest;
@@ -36,6 +35,8 @@ export interface MissingContent {
 
 export interface RegistryVerification {
   readonly images: number;
+  /** Charts and packs. */
+  readonly charts: number;
   /** What was asked for, each once in each repository; what is missing is among it. */
   readonly asked: {
     readonly tags: number;
@@ -52,20 +53,23 @@ interface Question {
   readonly repository: string;
   readonly target: Descriptor;
   readonly tag?: string;
+  /** Of a referrer. */
+  readonly subject?: Descriptor;
   readonly references: Set<string>;
 }
 
 /**
  * Asks the registry for every tag, manifest (the children of indexes too) and blob of the bundle, by digest, in each
- * repository where an image needs it. Changes nothing, and reads nothing back.
+ * repository where an image needs it; and whether a signature is listed as what refers to its subject. Changes nothing, and
+ * reads no content back.
  *
  * @returns also what is missing: that is no error here (see `ensureVerified`)
  * @throws EdgeBundleError REFERENCE_INVALID; what the bundle throws where it is damaged; what the registry's refusal means:
  *   AUTH_FAILED, ACCESS_DENIED, REGISTRY_UNAVAILABLE, …
  */
 export async function verifyRegistry(target: RegistryTarget): Promise<RegistryVerification> {
-  const { bundle, client, registry, project, signal } = target;
-  const images = planLoad(bundle.document, project);
+  const { bundle, client, registry, signal } = target;
+  const images = planLoad(bundle.document, target);
   await client.ping(registry, { signal });
   return verifyImages(target, images);
 }
@@ -76,7 +80,7 @@ export function ensureVerified({ missing }: Pick<RegistryVerification, 'missing'
   const images = new Set(missing.flatMap(({ references }) => references)).size;
   throw new EdgeBundleError(
     'NOT_VERIFIED',
-    `${registry} lacks ${count(missing.length, 'tag, manifest or blob', 'tags, manifests and blobs')} of ${count(images, 'image')}`,
+    `${registry} lacks ${count(missing.length, 'tag, manifest or blob', 'tags, manifests and blobs')} of ${count(images, 'image or chart', 'images and charts')}`,
     {
       hint: 'Load the bundle: only what is missing is sent.',
       failures: missing.map((content) => new EdgeBundleError('NOT_VERIFIED', describeMissing(content))),
@@ -111,7 +115,8 @@ export async function verifyImages(
   });
   const blobs = questions.filter(({ kind }) => kind === 'blob');
   return {
-    images: images.length,
+    images: images.filter(({ kind }) => kind === 'image').length,
+    charts: images.filter(({ kind }) => kind === 'chart' || kind === 'pack').length,
     asked: {
       tags: questions.filter(({ kind }) => kind === 'tag').length,
       manifests: questions.filter(({ kind }) => kind === 'manifest').length,
@@ -129,16 +134,20 @@ async function questionsAbout(
 ): Promise<readonly Question[]> {
   const questions = new Map<string, Question>();
   for (const { repository, tags, root, references } of images) {
-    const add = (kind: Question['kind'], target: Descriptor, tag?: string): void => {
-      const key = `${repository} ${kind} ${tag ?? target.digest}`;
+    const add = (kind: Question['kind'], target: Descriptor, more: Pick<Question, 'tag' | 'subject'> = {}): void => {
+      const key = `${repository} ${kind} ${more.tag ?? target.digest}`;
       const known = questions.get(key);
-      const question = known ?? { kind, repository, target, references: new Set<string>(), ...(tag && { tag }) };
+      const question = known ?? { kind, repository, target, references: new Set<string>(), ...more };
       for (const reference of references) question.references.add(reference);
       questions.set(key, question);
     };
     const graph = await collectGraph(bundle, root, { signal });
-    for (const tag of tags) add('tag', root, tag);
-    for (const { descriptor } of graph.manifests) add('manifest', descriptor);
+    for (const tag of tags) add('tag', root, { tag });
+    for (const { descriptor, manifest } of graph.manifests) {
+      add('manifest', descriptor);
+      const { subject } = manifest;
+      if (subject !== undefined && descriptor.digest === root.digest) add('referrer', descriptor, { subject });
+    }
     for (const blob of graph.blobs) add('blob', blob);
   }
   return [...questions.values()];
@@ -147,7 +156,11 @@ async function questionsAbout(
 /** The digest of what the registry has there; undefined where it has nothing. */
 async function ask({ client, registry, signal }: RegistryTarget, question: Question): Promise<Digest | undefined> {
   const repository = client.repository(registry, question.repository);
-  const { target, tag } = question;
+  const { target, tag, subject } = question;
+  if (subject !== undefined) {
+    const listed = await repository.referrers(subject, { signal });
+    return listed.find(({ digest }) => digest === target.digest)?.digest;
+  }
   if (tag === undefined) return (await repository.exists(target, { signal })) ? target.digest : undefined;
   try {
     return (await repository.resolve(tag, { signal })).digest;

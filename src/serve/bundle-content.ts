@@ -1,4 +1,4 @@
-import { type BundleDocument, contentDescriptor } from '../bundle/bundle-document.ts';
+import { type BundleDocument, contentDescriptor, namedContents } from '../bundle/bundle-document.ts';
 import type { ReadOnlyContentStore } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { parseReference } from '../oci-client/reference.ts';
@@ -43,7 +43,7 @@ function entriesOf(document: BundleDocument): readonly CatalogEntry[] {
   const pinned: CatalogEntry[] = [];
   const tagged: CatalogEntry[] = [];
   const origins = new Map<string, string>();
-  for (const item of [...document.images, ...document.charts]) {
+  for (const item of namedContents(document)) {
     const reference = parseReference(item.reference);
     const { registry, tag, digest } = reference;
     const repository = servedRepository(reference);

@@ -5,22 +5,23 @@ import type { Readable } from 'node:stream';
 
 import type { Descriptor } from '../content/descriptor.ts';
 import type { OperationOptions } from '../content/store.ts';
-import { isEdgeBundleError, systemErrorCode } from '../errors.ts';
+import { type EdgeBundleError, isEdgeBundleError, systemErrorCode } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
-import { withFileLock } from '../files/file-lock.ts';
+import { FileLock, withFileLock } from '../files/file-lock.ts';
 import { receive } from './receive.ts';
 
 const lockSuffix = '.lock';
 
 /**
- * The folder in which content is received: on the layout's file system, and outside of what the layout shows. Each file
- * has a lock for as long as its writer lives, so that what a killed writer left is told from what another process writes.
+ * The folder in which content is received: on the file system where it is to be kept, and outside of what is shown. Each
+ * file has a lock for as long as its writer lives, so that what a killed writer left is told from what another process writes.
  */
 export class Ingest {
   readonly #folder: string;
 
-  constructor(layoutFolder: string) {
-    this.#folder = join(layoutFolder, 'ingest');
+  /** @param parent the folder that has, or gets, a folder `ingest` */
+  constructor(parent: string) {
+    this.#folder = join(parent, 'ingest');
   }
 
   /**
@@ -33,16 +34,27 @@ export class Ingest {
     place: (path: string) => Promise<void>,
     options: OperationOptions = {},
   ): Promise<void> {
+    const file = await this.create(options);
+    try {
+      const { signal } = options;
+      await receive(expected, content, { signal, write: (chunks) => file.write(chunks) });
+      await file.sync();
+      await place(file.path);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** A new file for content that comes piece by piece. */
+  async create(options: OperationOptions = {}): Promise<IngestFile> {
     const path = join(this.#folder, randomUUID());
-    await withFileLock(`${path}${lockSuffix}`, options, async () => {
-      try {
-        await writeContent(path, expected, content, options);
-        await place(path);
-      } catch (error) {
-        await rm(path, { force: true });
-        throw error;
-      }
-    });
+    const lock = await FileLock.acquire(`${path}${lockSuffix}`, options);
+    try {
+      return new IngestFile(path, await open(path, 'wx'), lock);
+    } catch (error) {
+      await lock.release();
+      throw fileError(error, `cannot write '${path}'`);
+    }
   }
 
   /** Removes what killed writers left behind. */
@@ -68,29 +80,75 @@ export class Ingest {
   }
 }
 
-async function writeContent(
-  path: string,
-  expected: Descriptor,
-  content: Readable,
-  { signal }: OperationOptions,
-): Promise<void> {
-  const failed = (error: unknown): Error => fileError(error, `cannot write ${expected.digest} to '${path}'`);
-  const file = await open(path, 'wx').catch((error: unknown) => Promise.reject(failed(error)));
-  try {
-    const write = (chunks: readonly Uint8Array[]): Promise<void> =>
-      writeAll(file, chunks).catch((error: unknown) => Promise.reject(failed(error)));
-    await receive(expected, content, { signal, write });
-    await file.sync().catch((error: unknown) => Promise.reject(failed(error)));
-  } finally {
-    await file.close();
-  }
-}
+/** A file that is being received. */
+export class IngestFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #lock: FileLock;
+  #bytes = 0;
+  #isOpen = true;
 
-/** A disk that is nearly full takes a part of the bytes without an error; writing the rest gives the error. */
-async function writeAll(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  const { bytesWritten } = await file.writev(chunks);
-  if (bytesWritten < bytes) await file.writeFile(Buffer.concat(chunks).subarray(bytesWritten));
+  constructor(path: string, handle: FileHandle, lock: FileLock) {
+    this.path = path;
+    this.#handle = handle;
+    this.#lock = lock;
+  }
+
+  /** How many bytes it has. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** @throws EdgeBundleError NO_SPACE, FILE_FAILED */
+  async write(chunks: readonly Uint8Array[]): Promise<void> {
+    try {
+      const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+      const { bytesWritten } = await this.#handle.writev(chunks, this.#bytes);
+      this.#bytes += bytesWritten;
+      // A disk that is nearly full takes a part of the bytes without an error; writing the rest gives the error.
+      if (bytesWritten < bytes) await this.write([Buffer.concat(chunks).subarray(bytesWritten)]);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /** Drops what comes after the first `bytes`, of which it has at least so many. @throws EdgeBundleError FILE_FAILED */
+  async rewind(bytes: number): Promise<void> {
+    try {
+      if (bytes < this.#bytes) await this.#handle.truncate(bytes);
+      this.#bytes = bytes;
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /** Flushes it to the disk. @throws EdgeBundleError NO_SPACE, FILE_FAILED */
+  async sync(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /** Ends the work. The file is removed where it has not been moved away. */
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    try {
+      await this.#handle.close();
+      await rm(this.path, { force: true });
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  #failure(error: unknown): EdgeBundleError {
+    return fileError(error, `cannot write '${this.path}'`);
+  }
 }
 
 function isReadOnly(error: unknown): boolean {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { buildBundle, type BuildOptions, type WantedImage } from '../../src/build/build-bundle.ts';
+import { buildBundle, type BuildOptions } from '../../src/build/build-bundle.ts';
+import type { WantedImage } from '../../src/build/wanted-content.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import type { Descriptor } from '../../src/content/descriptor.ts';
@@ -33,7 +34,7 @@ let views = 0;
 beforeAll(async () => {
   registry = await startDockerRegistry();
   proxy = await startRegistryProxy(registry.host);
-  client = new RegistryClient({ plainHttp: 'all', headersTimeoutMs: 1_000, bodyTimeoutMs: 1_000 });
+  client = new RegistryClient({ plainHttp: 'all', headersTimeoutMs: 1_000, bodyTimeoutMs: 1_000, retries: 0 });
   wanted = await pushImages();
 });
 

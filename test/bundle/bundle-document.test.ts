@@ -13,7 +13,7 @@ import {
 import { expectError } from '../support/expect-error.ts';
 import { sha256 } from '../support/graphs.ts';
 
-const [a, b] = [sha256('a'), sha256('b')];
+const [a, b, c] = [sha256('a'), sha256('b'), sha256('c')];
 
 /** As docs/bundle-format.md shows it, on one line. */
 const golden =
@@ -22,7 +22,9 @@ const golden =
   `"images":[{"reference":"docker.io/library/nginx:1.27","digest":"${b}",` +
   `"mediaType":"application/vnd.oci.image.manifest.v1+json","size":7,` +
   `"sources":[{"profile":"edge","pack":"nginx","chart":"nginx-1.0.tgz","path":"values.yaml","class":"rendered"}]}],` +
-  `"charts":[],"blobs":[{"digest":"${b}","size":7,"storage":"zstd"},{"digest":"${a}","size":9,"storage":"stored"}]}`;
+  `"charts":[{"kind":"pack","name":"web","version":"1.0.0+2","reference":"localhost/spectro-packs/archive/web:1.0.0_2",` +
+  `"digest":"${c}","mediaType":"application/vnd.oci.image.manifest.v1+json","size":11,"sources":[]}],` +
+  `"blobs":[{"digest":"${b}","size":7,"storage":"zstd"},{"digest":"${a}","size":9,"storage":"stored"}]}`;
 
 const document: BundleDocument = {
   // Written in another order than the file has.
@@ -30,7 +32,18 @@ const document: BundleDocument = {
     { storage: 'zstd', digest: b, size: 7 },
     { digest: a, storage: 'stored', size: 9 },
   ],
-  charts: [],
+  charts: [
+    {
+      sources: [],
+      size: 11,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: c,
+      reference: 'localhost/spectro-packs/archive/web:1.0.0_2',
+      version: '1.0.0+2',
+      name: 'web',
+      kind: 'pack',
+    },
+  ],
   images: [
     {
       sources: [{ class: 'rendered', path: 'values.yaml', chart: 'nginx-1.0.tgz', pack: 'nginx', profile: 'edge' }],
@@ -61,12 +74,19 @@ const source = fc.record(
   },
   { requiredKeys: ['profile', 'path', 'class'] },
 );
-const content = fc.record({
-  reference: anyText.filter((text) => text !== ''),
+const someText = anyText.filter((text) => text !== '');
+const contentMembers = {
+  reference: someText,
   digest,
-  mediaType: anyText.filter((text) => text !== ''),
+  mediaType: someText,
   size,
   sources: fc.array(source, { maxLength: 3 }),
+};
+const chart = fc.record({
+  kind: fc.constantFrom('chart', 'pack'),
+  name: someText,
+  version: someText,
+  ...contentMembers,
 });
 const anyDocument: fc.Arbitrary<BundleDocument> = fc.record({
   formatVersion: fc.constant(1),
@@ -76,13 +96,23 @@ const anyDocument: fc.Arbitrary<BundleDocument> = fc.record({
   profiles: fc.array(fc.record({ name: anyText, version: anyText, digest }, { requiredKeys: ['name', 'digest'] }), {
     maxLength: 3,
   }),
-  images: fc.array(content, { maxLength: 3 }),
-  charts: fc.array(content, { maxLength: 3 }),
+  images: fc.array(fc.oneof(fc.record(contentMembers), fc.record({ ...contentMembers, originalDigest: digest })), {
+    maxLength: 3,
+  }),
+  charts: fc.array(chart, { maxLength: 3 }),
   blobs: fc.uniqueArray(fc.record({ digest, size, storage: fc.constantFrom('stored', 'zstd') }), {
     maxLength: 5,
     selector: (blob) => blob.digest,
   }),
 });
+
+const attachment = {
+  reference: 'docker.io/library/nginx:sha256-1.sig',
+  digest: c,
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  size: 5,
+  subject: b,
+};
 
 function decode(text: string): BundleDocument {
   return decodeBundleDocument(Buffer.from(text));
@@ -102,6 +132,19 @@ describe('bundle.json', () => {
         expect(encodeBundleDocument(decodeBundleDocument(bytes)).equals(bytes)).toBe(true);
       }),
     );
+  });
+
+  it('has what belongs to images behind the charts, and the digest that an index had before it was cut', () => {
+    const [image] = document.images;
+    if (image === undefined) throw new Error('there is no image');
+    const images = [{ ...image, originalDigest: a }];
+    const text = encodeBundleDocument({ attachments: [attachment], ...document, images }).toString();
+    expect(text).toBe(
+      golden
+        .replace(`"size":7,"sources"`, `"size":7,"originalDigest":"${a}","sources"`)
+        .replace(`"blobs"`, `"attachments":[${JSON.stringify(attachment)}],"blobs"`),
+    );
+    expect(decode(text)).toEqual({ ...document, images, attachments: [attachment] });
   });
 
   it('names the bundle by its digest', () => {
@@ -126,6 +169,13 @@ describe('bundle.json', () => {
   });
 
   it.each([
+    ['an empty list of attachments', '"blobs"', '"attachments":[],"blobs"', "at 'attachments'"],
+    [
+      'an attachment to nothing',
+      '"blobs"',
+      `"attachments":[${JSON.stringify({ ...attachment, subject: undefined })}],"blobs"`,
+      "at 'attachments.0.subject'",
+    ],
     ['another name', '"name":"core"', '"name":"../core"', "at 'name'"],
     ['no name', '"name":"core",', '', "at 'name'"],
     [
@@ -165,7 +215,9 @@ describe('bundle.json', () => {
       '"reference":""',
       "at 'images.0.reference'",
     ],
-    ['a list that is none', '"charts":[]', '"charts":{}', "at 'charts'"],
+    ['a list that is none', '"platforms":["linux/amd64"]', '"platforms":{}', "at 'platforms'"],
+    ['a chart of another kind', '"kind":"pack"', '"kind":"operator"', "at 'charts.0.kind'"],
+    ['a chart without version', '"version":"1.0.0+2",', '', "at 'charts.0.version'"],
     ['an element of another kind', '"platforms":["linux/amd64"]', '"platforms":[null]', "at 'platforms.0'"],
     ['a class that is not known', '"class":"rendered"', '"class":"guessed"', "at 'images.0.sources.0.class'"],
   ])('is refused with %s, saying where', async (_, part, other, message) => {
@@ -208,9 +260,9 @@ describe('bundle.json', () => {
   it('is refused at its first wrong element: a hostile one can have millions of them', async () => {
     const many = (element: string): string => new Array(500_000).fill(element).join(',');
     for (const [part, other] of [
-      ['"charts":[]', `"charts":[${many('{}')}]`],
+      ['"charts":[', `"charts":[${many('{}')},`],
       ['"platforms":["linux/amd64"]', `"platforms":[${many('1')}]`],
-      ['"charts":[]', `"charts":${'['.repeat(300_000)}${']'.repeat(300_000)}`],
+      ['"charts":[', `"charts":[${'['.repeat(300_000)}${']'.repeat(300_000)},`],
       ['"formatVersion":1', `"formatVersion":${'['.repeat(300_000)}${']'.repeat(300_000)}`],
     ] as const) {
       await expectError('BUNDLE_INVALID', 'malformed', () => decode(golden.replace(part, other)));

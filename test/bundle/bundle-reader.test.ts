@@ -105,9 +105,11 @@ describe('a bundle that is read', () => {
     const { document, contents } = await smallBundle();
     const [image] = document.images;
     if (image === undefined) throw new Error('there is no image');
-    const withChart = { ...document, images: [], charts: [{ ...image, reference: 'registry.example.com/chart:1' }] };
+    const reference = 'registry.example.com/chart:1';
+    const chart = { kind: 'chart', name: 'chart', version: '1', ...image, reference } as const;
+    const withChart = { ...document, images: [], charts: [chart] };
     const reader = await BundleReader.open(await craftBundle(withChart, contents));
-    expect((await reader.resolve('registry.example.com/chart:1')).mediaType).toBe(mediaTypes.ociManifest);
+    expect((await reader.resolve(reference)).mediaType).toBe(mediaTypes.ociManifest);
     expect((await verifyBundle(reader)).failures).toEqual([]);
     await reader.close();
   });

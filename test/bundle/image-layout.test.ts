@@ -15,10 +15,9 @@ describe('the layout in a bundle', () => {
     const { document } = await everyKind();
     const chart = image([], { artifactType: 'application/vnd.cncf.helm.config.v1+json' }).descriptor;
     const { digest, mediaType, size } = chart;
-    const withChart = {
-      ...document,
-      charts: [{ reference: 'registry.example.com/charts/app:1.0.0', digest, mediaType, size, sources: [] }],
-    };
+    const named = { kind: 'chart', name: 'app', version: '1.0.0' } as const;
+    const reference = 'registry.example.com/charts/app:1.0.0';
+    const withChart = { ...document, charts: [{ ...named, reference, digest, mediaType, size, sources: [] }] };
     const index = archiveFiles(withChart, [])[1];
     expect(encodeIndex(withChart).toString()).toBe(index?.content.toString());
     expect(encodeIndex({ ...document, images: [] }).toString()).toBe(

@@ -67,7 +67,13 @@ describe('a bundle that is verified', () => {
     let bytes = 0;
     const onProgress = (more: number): void => void (bytes += more);
     const total = small.document.blobs.reduce((sum, { size }) => sum + size, 0);
-    expect(await verifyBundle(bundle, { onProgress })).toEqual({ images: 1, blobs: 6, bytes: total, failures: [] });
+    expect(await verifyBundle(bundle, { onProgress })).toEqual({
+      images: 1,
+      charts: 0,
+      blobs: 6,
+      bytes: total,
+      failures: [],
+    });
     // Manifests are read once more for the graphs; that is not counted.
     expect(bytes).toBe(total);
     await bundle.close();

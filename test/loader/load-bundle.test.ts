@@ -23,6 +23,7 @@ let client: RegistryClient;
 let sample: Sample;
 let projects = 0;
 let project: string;
+let packsProject: string;
 
 beforeAll(async () => {
   registry = await startDockerRegistry();
@@ -33,6 +34,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   project = `edge-${++projects}`;
+  packsProject = `packs-${projects}`;
   proxy.fault = undefined;
 });
 
@@ -43,7 +45,7 @@ afterAll(async () => {
 });
 
 function into(bundle: MemoryBundle, more: Partial<LoadOptions> = {}): LoadOptions {
-  return { bundle, client, registry: proxy.host, project, ...more };
+  return { bundle, client, registry: proxy.host, project, packsProject, ...more };
 }
 
 /** `METHOD what` to how often it was asked for since `from`. */
@@ -70,7 +72,12 @@ describe('a load', () => {
         content.descriptor.digest,
       );
     }
-    expect(result).toMatchObject({ images: 8, missing: [] });
+    for (const [place, content] of Object.entries(sample.chartPlaces)) {
+      expect(await pullDigest({ registry: registry.host }, `${packsProject}/${place}`), place).toBe(
+        content.descriptor.digest,
+      );
+    }
+    expect(result).toMatchObject({ images: 7, charts: 2, missing: [] });
   });
 
   it('keeps an image without a tag alive by a tag that names its digest', async () => {
@@ -91,6 +98,7 @@ describe('a load', () => {
     const ownBytes = own.reduce((bytes, { descriptor }) => bytes + descriptor.size, 0);
     expect(result).toEqual({
       images: 5,
+      charts: 0,
       blobs: { uploaded: 1 + 10, mounted: 4, present: 0 },
       bytes: { uploaded: 300_000 + ownBytes, mounted: 4 * 300_000, present: 0 },
       missing: [],
@@ -113,19 +121,22 @@ describe('a load', () => {
     const from = proxy.answers.length;
     const again = await loadBundle(into(sample.bundle));
     expect(again).toMatchObject({
-      blobs: { uploaded: 0, mounted: 0, present: 22 },
+      blobs: { uploaded: 0, mounted: 0, present: 24 },
       bytes: { uploaded: 0, mounted: 0 },
     });
     const requests = requestsSince(from);
-    expect(Object.keys(requests).sort()).toEqual(['GET /v2/', 'HEAD blobs', 'HEAD manifests']);
-    expect(requests['HEAD blobs']).toBe(22);
+    expect(Object.keys(requests).sort()).toEqual(['GET /v2/', 'GET manifests', 'HEAD blobs', 'HEAD manifests']);
+    expect(requests['HEAD blobs']).toBe(24);
+    // Of what is there nothing is read but the lists of what refers to it.
+    const gets = proxy.answers.slice(from).filter(({ method, path }) => method === 'GET' && path !== '/v2/');
+    for (const { path } of gets) expect(path).toMatch(/\/manifests\/sha256-[0-9a-f]{64}$/);
   });
 
   it('makes the same state with one worker and with eight', async () => {
     for (const concurrency of [1, 8]) {
-      project = `workers-${concurrency}`;
+      [project, packsProject] = [`workers-${concurrency}`, `packs-of-${concurrency}`];
       const { blobs } = await loadBundle(into(sample.bundle, { concurrency }));
-      expect(blobs).toEqual({ uploaded: 16, mounted: 6, present: 0 });
+      expect(blobs).toEqual({ uploaded: 17, mounted: 7, present: 0 });
     }
   });
 
@@ -192,7 +203,12 @@ describe('a load', () => {
     const app = image([layer('told', 100_000)]);
     const bundle = await bundleOf({ 'quay.io/a/told:1': app });
     const result = await loadBundle(into(bundle, { onEvent: (event) => events.push(event) }));
-    const told = { repository: `${project}/quay.io/a/told`, tags: ['1'], references: ['quay.io/a/told:1'] };
+    const told = {
+      kind: 'image',
+      repository: `${project}/quay.io/a/told`,
+      tags: ['1'],
+      references: ['quay.io/a/told:1'],
+    };
     expect(events[0]).toEqual({
       type: 'image-started',
       image: { ...told, root: expect.objectContaining(app.descriptor) as object },
@@ -221,10 +237,10 @@ describe('a load over TLS with tokens', () => {
     const loader = new RegistryClient({ ca: authority.certificate, credentials });
     const stranger = new RegistryClient({ credentials });
     try {
-      const target = { bundle: sample.bundle, registry: secured.host, project };
+      const target = { bundle: sample.bundle, registry: secured.host, project, packsProject };
       await expect(loadBundle({ ...target, client: stranger })).rejects.toMatchObject({ code: 'TLS_UNTRUSTED' });
       const result = await loadBundle({ ...target, client: loader });
-      expect(result).toMatchObject({ images: 8, missing: [] });
+      expect(result).toMatchObject({ images: 7, charts: 2, missing: [] });
       const access = { registry: secured.host, caPath: authority.certificatePath, login };
       for (const [place, content] of Object.entries(sample.places)) {
         expect(await pullDigest(access, `${project}/${place}`), place).toBe(content.descriptor.digest);
@@ -260,7 +276,12 @@ describe('the verification', () => {
   it('finds everything after a load', async () => {
     await loadBundle(into(sample.bundle));
     const verification = await verifyRegistry(into(sample.bundle));
-    expect(verification).toMatchObject({ images: 8, asked: { tags: 8, manifests: 10, blobs: 22 }, missing: [] });
+    expect(verification).toMatchObject({
+      images: 7,
+      charts: 2,
+      asked: { tags: 9, manifests: 11, blobs: 24 },
+      missing: [],
+    });
     expect(() => ensureVerified(verification, proxy.host)).not.toThrow();
   });
 
@@ -289,6 +310,22 @@ describe('the verification', () => {
     const result = await loadBundle(into(bundle));
     expect(result).toMatchObject({ blobs: { uploaded: 1, mounted: 0, present: 4 }, missing: [] });
     expect((await stat(join(blobFolder(lost), 'data'))).size).toBe(lost.descriptor.size);
+  });
+
+  it('names charts that are missing, in their project', async () => {
+    const content = image([layer('a chart')]);
+    const charts = [
+      { kind: 'chart', name: 'web', version: '1.0.0', reference: 'localhost/charts/web:1.0.0', content },
+    ] as const;
+    const verification = await verifyRegistry(into(await bundleOf({}, charts)));
+    expect(verification).toMatchObject({ images: 0, charts: 1 });
+    expect(verification.missing[0]).toMatchObject({
+      kind: 'tag',
+      repository: `${packsProject}/charts/web`,
+      tag: '1.0.0',
+      digest: content.descriptor.digest,
+      references: ['localhost/charts/web:1.0.0'],
+    });
   });
 
   it('names tags that are missing or lead elsewhere, and children of indexes', async () => {
@@ -401,6 +438,19 @@ describe('a load that fails', () => {
     await expect(load).rejects.toMatchObject({ code: 'ABORTED' });
     await expect(client.repository(registry.host, `${project}/quay.io/a/big`).resolve('1')).rejects.toMatchObject({
       code: 'NOT_FOUND',
+    });
+  });
+
+  it('says of charts too that they could not be loaded', async () => {
+    const content = image([layer('not in the bundle either')]);
+    const charts = [
+      { kind: 'pack', name: 'web', version: '1', reference: 'localhost/spectro-packs/archive/web:1', content },
+    ] as const;
+    const { document } = await bundleOf({}, charts);
+    const damaged = { ...(await bundleOf({ 'quay.io/a/sound:2': image([layer('s')]) })), document };
+    await expect(loadBundle(into(damaged))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `1 of 1 images and charts could not be loaded into ${proxy.host}/${project} and ${proxy.host}/${packsProject}`,
     });
   });
 

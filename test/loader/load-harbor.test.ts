@@ -8,7 +8,7 @@ import { verifyRegistry } from '../../src/loader/verify-registry.ts';
 import { FixedCredentials } from '../../src/oci-client/credentials.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import type { Action } from '../support/harbor-accounts.ts';
-import { image } from '../support/graphs.ts';
+import { contentsOf, image } from '../support/graphs.ts';
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
 import { bundleOf, layer, type MemoryBundle, sampleBundle } from './sample-bundle.ts';
 import { pullDigest } from './skopeo.ts';
@@ -22,6 +22,7 @@ const guest = { name: 'guest', password: 'guest-password', rights: {} as Rights 
 
 let front: HarborFront;
 let project: string;
+let packsProject: string;
 let projects = 0;
 let closing: (() => Promise<void>)[];
 
@@ -31,6 +32,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   project = `spectro-images-${++projects}`;
+  packsProject = `spectro-packs-${projects}`;
   developer.rights[project] = ['pull', 'push'];
   guest.rights[project] = ['pull'];
   front.reset();
@@ -56,7 +58,7 @@ function into(
     () => client.close(),
     () => harbor.close(),
   );
-  return { bundle, client, harbor, registry: front.host, project };
+  return { bundle, client, harbor, registry: front.host, project, packsProject };
 }
 
 function apps(count: number, bytesEach = 20_000): Promise<MemoryBundle> {
@@ -74,13 +76,19 @@ function writesSince(from: number): readonly string[] {
 }
 
 describe('a load into Harbor', () => {
-  it('creates the project, logs in once, keeps the rules, and skopeo pulls every image', async () => {
-    const { bundle, places } = await sampleBundle();
+  it('creates the projects, logs in once, keeps the rules, and skopeo pulls every image', async () => {
+    const { bundle, places, chartPlaces } = await sampleBundle();
     const result = await loadBundle(into(bundle));
-    expect(result).toMatchObject({ images: 8, blobs: { uploaded: 16, mounted: 6, present: 0 }, missing: [] });
-    expect(front.state.projects.get(project)).toMatchObject({ public: false, quotaBytes: undefined });
+    expect(result).toMatchObject({
+      images: 7,
+      charts: 2,
+      blobs: { uploaded: 17, mounted: 7, present: 0 },
+      missing: [],
+    });
+    for (const name of [project, packsProject])
+      expect(front.state.projects.get(name)).toMatchObject({ public: false, quotaBytes: undefined });
     expect(
-      front.requests.slice(0, 7).map(({ method, path, status }) => `${method} ${path.split('?')[0] ?? ''} ${status}`),
+      front.requests.slice(0, 11).map(({ method, path, status }) => `${method} ${path.split('?')[0] ?? ''} ${status}`),
     ).toEqual([
       'GET /v2/ 401',
       'GET /service/token 200',
@@ -89,27 +97,44 @@ describe('a load into Harbor', () => {
       'GET /api/v2.0/systeminfo 200',
       'HEAD /api/v2.0/projects 404',
       'POST /api/v2.0/projects 201',
+      'GET /api/v2.0/health 200',
+      'GET /api/v2.0/systeminfo 200',
+      'HEAD /api/v2.0/projects 404',
+      'POST /api/v2.0/projects 201',
     ]);
-    for (const [place, content] of Object.entries(places)) {
-      const access = { registry: front.host, caPath: front.caPath, login: skopeo };
-      expect(await pullDigest(access, `${project}/${place}`), place).toBe(content.descriptor.digest);
+    const access = { registry: front.host, caPath: front.caPath, login: skopeo };
+    for (const [name, contents] of Object.entries({ [project]: places, [packsProject]: chartPlaces })) {
+      for (const [place, content] of Object.entries(contents)) {
+        expect(await pullDigest(access, `${name}/${place}`), place).toBe(content.descriptor.digest);
+      }
     }
+  });
+
+  it('creates no project for charts where the bundle has none', async () => {
+    await loadBundle(into(await apps(1)));
+    expect(front.state.projects.has(project)).toBe(true);
+    expect(front.state.projects.has(packsProject)).toBe(false);
   });
 
   it('writes nothing the second time', async () => {
     const { bundle } = await sampleBundle();
     await loadBundle(into(bundle));
     const from = front.requests.length;
-    expect(await loadBundle(into(bundle))).toMatchObject({ blobs: { uploaded: 0, mounted: 0, present: 22 } });
+    expect(await loadBundle(into(bundle))).toMatchObject({ blobs: { uploaded: 0, mounted: 0, present: 24 } });
     expect(writesSince(from)).toEqual([]);
   });
 
   it('counts every byte of the blobs once against the quota', async () => {
-    const { bundle } = await sampleBundle();
+    const { bundle, places, chartPlaces } = await sampleBundle();
     const options = into(bundle);
     await loadBundle(options);
-    const stored = bundle.document.blobs.reduce((bytes, { size }) => bytes + size, 0);
-    expect(await options.harbor.projectQuota(project)).toEqual({ hardBytes: undefined, usedBytes: stored });
+    for (const [name, contents] of Object.entries({ [project]: places, [packsProject]: chartPlaces })) {
+      const stored = contentsOf(...Object.values(contents)).reduce(
+        (bytes, { descriptor }) => bytes + descriptor.size,
+        0,
+      );
+      expect(await options.harbor.projectQuota(name)).toEqual({ hardBytes: undefined, usedBytes: stored });
+    }
   });
 
   it('goes on after Harbor has restarted in the middle', async () => {

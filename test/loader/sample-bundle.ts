@@ -1,4 +1,4 @@
-import type { BundleContent, BundleDocument } from '../../src/bundle/bundle-document.ts';
+import type { BundleChart, BundleContent, BundleDocument } from '../../src/bundle/bundle-document.ts';
 import { mediaTypes } from '../../src/content/media-types.ts';
 import type { LoadSource } from '../../src/loader/load-plan.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
@@ -9,13 +9,18 @@ export interface MemoryBundle extends LoadSource {
   readonly store: MemoryStore;
 }
 
+/** A chart or pack of a bundle, and what it stands for. */
+export interface SampleChart extends Pick<BundleChart, 'kind' | 'name' | 'version' | 'reference'> {
+  readonly content: Content;
+}
+
 /** A bundle of `images`: reference in normal form to what it stands for. */
 export async function bundleOf(
   images: Readonly<Record<string, Content>>,
-  charts: Readonly<Record<string, Content>> = {},
+  charts: readonly SampleChart[] = [],
 ): Promise<MemoryBundle> {
   const store = new MemoryStore();
-  const roots = [...Object.values(images), ...Object.values(charts)];
+  const roots = [...Object.values(images), ...charts.map(({ content }) => content)];
   await pushAll(store, ...roots);
   const document: BundleDocument = {
     formatVersion: 1,
@@ -24,7 +29,12 @@ export async function bundleOf(
     sourceDateEpoch: 0,
     profiles: [],
     images: Object.entries(images).map(contentOf),
-    charts: Object.entries(charts).map(contentOf),
+    charts: charts.map(({ kind, name, version, reference, content }) => ({
+      kind,
+      name,
+      version,
+      ...contentOf([reference, content]),
+    })),
     blobs: contentsOf(...roots).map(({ descriptor: { digest, size } }) => ({ digest, size, storage: 'stored' })),
   };
   return {
@@ -46,8 +56,10 @@ export function layer(seed: string, sizeBytes = 20_000): Content {
 /** Of each kind one: what a cluster's profile brings, small. */
 export interface Sample {
   readonly bundle: MemoryBundle;
-  /** Where each is in the registry below the project, as `skopeo` names it, with what it has to be there. */
+  /** Where each image is in the registry below the project, as `skopeo` names it, with what it has to be there. */
   readonly places: Readonly<Record<string, Content>>;
+  /** The same for charts and packs, below their project. */
+  readonly chartPlaces: Readonly<Record<string, Content>>;
   readonly multi: Content;
 }
 
@@ -65,6 +77,9 @@ export async function sampleBundle(): Promise<Sample> {
   const chart = image([blob(noise(2_000, 'chart'), 'application/vnd.cncf.helm.chart.content.v1.tar+gzip')], {
     artifactType: 'application/vnd.cncf.helm.config.v1+json',
   });
+  const pack = image([blob(noise(3_000, 'pack'), mediaTypes.ociLayer)], {
+    artifactType: 'application/vnd.unknown.artifact.v1',
+  });
   const bundle = await bundleOf(
     {
       'docker.io/library/app:1.0': app,
@@ -75,7 +90,16 @@ export async function sampleBundle(): Promise<Sample> {
       'localhost:5000/team/app:1.0': app,
       'quay.io/org/multi:2.sig': signature,
     },
-    { 'ghcr.io/charts/web:0.1.0': chart },
+    [
+      { kind: 'chart', name: 'web', version: '0.1.0+7', reference: 'ghcr.io/charts/web:0.1.0_7', content: chart },
+      {
+        kind: 'pack',
+        name: 'web',
+        version: '0.1.0',
+        reference: 'localhost/spectro-packs/archive/web:0.1.0',
+        content: pack,
+      },
+    ],
   );
   return {
     bundle,
@@ -88,7 +112,7 @@ export async function sampleBundle(): Promise<Sample> {
       'ghcr.io/org/both:3': zstd,
       'localhost-5000/team/app:1.0': app,
       'quay.io/org/multi:2.sig': signature,
-      'ghcr.io/charts/web:0.1.0': chart,
     },
+    chartPlaces: { 'charts/web:0.1.0_7': chart, 'archive/web:0.1.0': pack },
   };
 }
