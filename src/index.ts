@@ -1,12 +1,18 @@
-export {
-  type BuildEvent,
-  type BuildOptions,
-  type BuildResult,
-  buildBundle,
-  type ImageSource,
-  type WantedImage,
-} from './build/build-bundle.ts';
-export type { BundleBlob, BundleContent, BundleDocument, ContentSource } from './bundle/bundle-document.ts';
+export type { Artifact, ArtifactKind } from './artifact/artifact.ts';
+export { chartArtifact, type ChartArchive } from './artifact/chart-artifact.ts';
+export { packArtifact, type PackArchive } from './artifact/pack-artifact.ts';
+export { type BuildEvent, type BuildOptions, type BuildResult, buildBundle } from './build/build-bundle.ts';
+export type { EarlierBundle } from './build/local-content.ts';
+export type { ImageSelection } from './build/prepare-image.ts';
+export type { ImageSource, WantedChart, WantedImage } from './build/wanted-content.ts';
+export type {
+  BundleAttachment,
+  BundleBlob,
+  BundleChart,
+  BundleContent,
+  BundleDocument,
+  ContentSource,
+} from './bundle/bundle-document.ts';
 export { BundleReader } from './bundle/bundle-reader.ts';
 export { type BundleVerification, verifyBundle, type VerifyBundleOptions } from './bundle/verify-bundle.ts';
 export { type Descriptor, describe } from './content/descriptor.ts';
@@ -14,6 +20,7 @@ export { type Digest, digestOf, isDigest, parseDigest } from './content/digest.t
 export { collectGraph, type Graph, type GraphOptions, type ManifestNode } from './content/graph.ts';
 export { mediaTypes } from './content/media-types.ts';
 export type { Platform } from './content/platform.ts';
+export { parsePlatform } from './content/platform-match.ts';
 export type {
   ByteRange,
   ContentStore,
@@ -32,6 +39,10 @@ export { readContent } from './content/verify.ts';
 export { Copier, type CopierOptions, type CopyEvent, type CopyGraphOptions, type CopyOutcome } from './copy/copier.ts';
 export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from './errors.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
+export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
+export type { LintFinding, LintRule } from './lint/finding.ts';
+export { lintProfiles } from './lint/lint-profiles.ts';
+export { type Measurement, measureImages } from './lint/measure-images.ts';
 export { loadBundle, type LoadOptions } from './loader/load-bundle.ts';
 export type { LoadEvent } from './loader/load-events.ts';
 export type { LoadSource, PlannedImage } from './loader/load-plan.ts';
@@ -52,21 +63,49 @@ export {
 } from './oci-client/credentials.ts';
 export { CredentialsFile } from './oci-client/credentials-file.ts';
 export { credentialsFromEnvironment, dockerConfigFile } from './oci-client/docker-config.ts';
+export type { Route, RouteSource } from './oci-client/endpoint.ts';
+export { HostsDirectory } from './oci-client/hosts-directory.ts';
+export { login, type LoginOptions, type LoginPlace, logout } from './oci-client/login.ts';
+export { type MappingRule, mapRepository, parseMappingRule, parseMappingRules } from './oci-client/mapping-rules.ts';
+export { proxiesFromEnvironment } from './oci-client/proxies.ts';
 export { formatReference, parseReference, type Reference } from './oci-client/reference.ts';
+export { RegistriesConf } from './oci-client/registries-conf.ts';
 export { RegistryClient, type RegistryClientOptions } from './oci-client/registry-client.ts';
 export type { Repository } from './oci-client/repository.ts';
-export { type ClusterProfile, type Profile, readProfile, type ReferenceList } from './profile/profile.ts';
-export type { ProfileDocument } from './profile/profile-document.ts';
+export type { ServedByHost } from './oci-client/served.ts';
+export { fetchProfiles, type FetchProfilesOptions } from './palette/fetch-profiles.ts';
+export type { PaletteClientOptions } from './palette/palette-client.ts';
+export { saveProfile } from './palette/save-profile.ts';
 export {
-  type ResolvedImage,
-  type ResolvedImages,
-  resolveImages,
-  type UnrenderedPack,
-} from './profile/resolve-images.ts';
+  type ClusterProfile,
+  type ManifestSet,
+  type PackageInput,
+  type Profile,
+  readProfile,
+  type ReferenceList,
+} from './profile/profile.ts';
+export type { ProfileDocument } from './profile/profile-document.ts';
+export { PackFolder } from './profile/packs/pack-folder.ts';
+export { PackRegistry } from './profile/packs/pack-registry.ts';
 export { type BundledGraph, inspectDocument, readBundleGraphs } from './report/bundle-contents.ts';
+export { checkImages, type CheckedImages, type ImageRegistries, type MissingImage } from './resolve/check-images.ts';
+export type { NamedImage } from './resolve/image-set.ts';
+export { type Lock, type MovedReference, readLock, writeLock } from './resolve/lock-file.ts';
+export { lockImages, type LockedImages } from './resolve/lock-images.ts';
+export { Packages, type PackagesOptions } from './resolve/packages.ts';
+export { resolveProfiles, type ResolveProfilesOptions } from './resolve/resolve-profiles.ts';
+export type {
+  ExcludedImage,
+  ResolvedChart,
+  ResolvedInput,
+  ResolvedLayer,
+  ResolvedProfiles,
+  Unrendered,
+} from './resolve/resolved-profiles.ts';
 export { BundleContent as BundleRegistryContent } from './serve/bundle-content.ts';
 export { LayoutContent as LayoutRegistryContent } from './serve/layout-content.ts';
 export type { RegistryContent } from './serve/registry-content.ts';
 export { type RegistryServer, type RegistryServerOptions, startRegistryServer } from './serve/registry-server.ts';
+export { BlobCache, type BlobCacheOptions, type CachedBlob, type PruneOptions } from './store/blob-cache.ts';
 export { LayoutStore } from './store/layout-store.ts';
 export { MemoryStore } from './store/memory-store.ts';

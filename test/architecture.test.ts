@@ -7,8 +7,9 @@ import { findCycle, importedFiles, readSource, readSources, roomOf, type SourceF
 const base = ['errors', 'redaction'];
 const contracts = [...base, 'content', 'files'];
 const stores = [...contracts, 'oci-client', 'store', 'copy'];
-const formats = [...stores, 'bundle'];
-const features = ['profile', 'harbor', 'serve', 'report', 'build', 'loader', 'iso'];
+const formats = [...stores, 'discovery', 'helm', 'artifact', 'bundle'];
+const resolving = [...formats, 'profile', 'resolve'];
+const features = ['profile', 'palette', 'resolve', 'lint', 'harbor', 'serve', 'report', 'build', 'loader', 'iso'];
 
 /** Which rooms the files of a room may import, besides their own. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -19,8 +20,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'oci-client': contracts,
   store: contracts,
   copy: contracts,
+  discovery: [...contracts, 'oci-client'],
+  helm: stores,
+  artifact: [...contracts, 'store'],
   bundle: stores,
   profile: formats,
+  palette: [...stores, 'profile'],
+  resolve: [...formats, 'profile'],
+  lint: resolving,
   harbor: formats,
   serve: formats,
   report: formats,

@@ -4,14 +4,21 @@ import yargs, { type Arguments, type Argv } from 'yargs';
 
 import { abortedError, isEdgeBundleError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
+import { cacheCommand } from './commands/cache.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { lintCommand } from './commands/lint.ts';
 import { loadCommand } from './commands/load.ts';
+import { loginCommand } from './commands/login.ts';
+import { logoutCommand } from './commands/logout.ts';
+import { resolveCommand } from './commands/resolve.ts';
 import { serveCommand } from './commands/serve.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { contentOptions } from './content-options.ts';
 import { exitCodeOf, formatFailure } from './failure.ts';
 import { globalOptions } from './global-options.ts';
 import { completePlainHttp } from './plain-http.ts';
-import { registryOptions } from './registry-options.ts';
+import { profileOptions } from './profile-options.ts';
+import { mirrorOptions, registryOptions } from './registry-options.ts';
 import { type Terminal, writeText } from './terminal.ts';
 import { usageError } from './usage.ts';
 
@@ -36,11 +43,16 @@ function parser(args: readonly string[], terminal: Terminal): Argv {
     .scriptName('edge-bundle')
     .usage('$0 COMMAND\n\nCarries the images of a Kubernetes edge cluster across an air gap.')
     .options(globalOptions)
+    .command(resolveCommand(terminal))
+    .command(lintCommand(terminal))
     .command(buildCommand(terminal))
     .command(inspectCommand(terminal))
     .command(verifyCommand(terminal))
     .command(loadCommand(terminal))
     .command(serveCommand(terminal))
+    .command(cacheCommand(terminal))
+    .command(loginCommand(terminal))
+    .command(logoutCommand(terminal))
     .demandCommand(1, 'a command is missing')
     .strict()
     .strictCommands()
@@ -81,7 +93,7 @@ function lowerFirst(text: string): string {
   return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
-const commandNames = ['build', 'inspect', 'verify', 'load', 'serve'];
+const commandNames = ['resolve', 'lint', 'build', 'inspect', 'verify', 'load', 'serve', 'cache', 'login', 'logout'];
 
 /** The parser makes a list of an option that is given twice, which no command expects. */
 function eachOptionOnce(args: Arguments): true {
@@ -91,7 +103,13 @@ function eachOptionOnce(args: Arguments): true {
   throw usageError(`--${twice} is given more than once`);
 }
 
-const arrayOptions = Object.entries(registryOptions).flatMap(([name, option]) => ('array' in option ? [name] : []));
+const arrayOptions = Object.entries({
+  ...profileOptions,
+  ...registryOptions,
+  ...mirrorOptions,
+  ...contentOptions,
+  diff: { array: true },
+}).flatMap(([name, option]) => ('array' in option ? [name] : []));
 
 function helpWidth({ stdout }: Terminal): number {
   return Math.min(maxHelpWidth, stdout.columns ?? maxHelpWidth);

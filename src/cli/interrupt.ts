@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { EdgeBundleError } from '../errors.ts';
 
 /** By the shell's rule: 128 and the signal's number. */
@@ -14,6 +16,8 @@ export interface Interrupt {
 /** Turns the first SIGINT or SIGTERM into an abort, so that what runs ends in order. A second one exits at once. */
 export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();
+  // Each of many requests at once listens to it.
+  setMaxListeners(0, controller.signal);
   let exitCode: number | undefined;
   const onSignal = (signal: keyof typeof exitCodes): void => {
     if (exitCode !== undefined) process.exit(exitCode);

@@ -1,4 +1,4 @@
-import type { CredentialSource } from '../oci-client/credentials.ts';
+import type { CredentialSource, PasswordCredentials } from '../oci-client/credentials.ts';
 import type { Terminal } from './terminal.ts';
 import { readTextFile } from './text-file.ts';
 import { usageError } from './usage.ts';
@@ -36,30 +36,44 @@ async function readLogin(
   registries: readonly string[],
   terminal: Terminal,
 ): Promise<CredentialSource | undefined> {
-  const username = args.username ?? variable(terminal, 'EDGE_BUNDLE_USERNAME');
-  const isPasswordGiven = args['password-file'] !== undefined || args['password-stdin'] === true;
-  if (username === undefined) {
-    if (isPasswordGiven) throw usageError('a password is given, and no user', 'Give --username.');
-    return undefined;
-  }
+  const username = readUsername(args, terminal);
+  if (username === undefined) return undefined;
   const [registry, ...others] = new Set(registries);
   if (registry === undefined) return undefined;
   if (others.length > 0) {
     throw usageError(
       `the user '${username}' can log in to one registry, and the images come from ${others.length + 1}: ` +
         [registry, ...others].join(', '),
-      "Give the logins with --cred-file, or log in with 'docker login' or 'skopeo login'.",
+      "Give the logins with --cred-file, or log in with 'edge-bundle login'.",
     );
   }
-  const password = await readPassword(args, terminal);
-  if (!password) {
-    throw usageError(
-      `the user '${username}' is given, and ${password === '' ? 'an empty' : 'no'} password`,
-      'Give --password-file, --password-stdin or EDGE_BUNDLE_PASSWORD.',
-    );
-  }
+  const credentials = await withPassword(username, args, terminal);
   const { FixedCredentials } = await import('../oci-client/credentials.ts');
-  return new FixedCredentials(registry, { username, password });
+  return new FixedCredentials(registry, credentials);
+}
+
+/** The user that `--username` or its variable names. */
+export function readUsername(args: LoginArguments, terminal: Terminal): string | undefined {
+  const username = args.username ?? variable(terminal, 'EDGE_BUNDLE_USERNAME');
+  const isPasswordGiven = args['password-file'] !== undefined || args['password-stdin'] === true;
+  if (username === undefined && isPasswordGiven) {
+    throw usageError('a password is given, and no user', 'Give --username.');
+  }
+  return username;
+}
+
+/** The user with the password from its file, standard input or its variable. */
+export async function withPassword(
+  username: string,
+  args: LoginArguments,
+  terminal: Terminal,
+): Promise<PasswordCredentials> {
+  const password = await readPassword(args, terminal);
+  if (password) return { username, password };
+  throw usageError(
+    `the user '${username}' is given, and ${password === '' ? 'an empty' : 'no'} password`,
+    'Give --password-file, --password-stdin or EDGE_BUNDLE_PASSWORD.',
+  );
 }
 
 async function readPassword(args: LoginArguments, terminal: Terminal): Promise<string | undefined> {

@@ -1,5 +1,7 @@
 import type { HarborClient } from '../harbor/harbor-client.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
+import type { Progress } from './progress/progress.ts';
+import { retryNotice } from './progress/retry-notice.ts';
 import { readClientOptions, type RegistryArguments } from './registry-options.ts';
 import type { RegistryTarget } from './registry-target.ts';
 import type { Terminal } from './terminal.ts';
@@ -12,18 +14,20 @@ export interface RegistrySession {
   readonly harbor: HarborClient | undefined;
 }
 
-/** Opens what talks to `target`, and closes it when `use` is done. */
+/** Opens what talks to `target`, which tells of its retries, and closes it when `use` is done. */
 export async function withRegistry<T>(
   args: RegistryArguments,
   target: RegistryTarget,
-  terminal: Terminal,
+  { terminal, progress }: { readonly terminal: Terminal; readonly progress: Progress },
   use: (session: RegistrySession) => Promise<T>,
 ): Promise<T> {
   const { parseRegistry } = await import('../oci-client/reference.ts');
   const { RegistryClient } = await import('../oci-client/registry-client.ts');
   const { HarborClient } = await import('../harbor/harbor-client.ts');
   const registry = parseRegistry(target.registry);
-  const options = await readClientOptions(args, [registry], terminal, target.isPlainHttp ? [registry] : []);
+  const plainHttp = target.isPlainHttp ? [registry] : [];
+  const onRetry = retryNotice(progress);
+  const options = { ...(await readClientOptions(args, [registry], terminal, plainHttp)), onRetry };
   const client = new RegistryClient(options);
   const harbor = target.isHarbor ? new HarborClient(registry, options) : undefined;
   try {

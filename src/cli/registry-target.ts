@@ -15,6 +15,13 @@ export const targetOptions = {
     default: 'spectro-images',
     describe: 'Harbor project, or first part of all repository names',
   },
+  'packs-project': {
+    group,
+    type: 'string',
+    requiresArg: true,
+    default: 'spectro-packs',
+    describe: 'The same for charts and packs',
+  },
 } as const satisfies Readonly<Record<string, Options>>;
 
 export type TargetArguments = InferredOptionTypes<typeof targetOptions>;

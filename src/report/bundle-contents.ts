@@ -1,4 +1,4 @@
-import type { BundleContent, BundleDocument } from '../bundle/bundle-document.ts';
+import type { BundleAttachment, BundleChart, BundleContent, BundleDocument } from '../bundle/bundle-document.ts';
 import { contentDescriptor } from '../bundle/bundle-document.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import { collectGraph, type Graph } from '../content/graph.ts';
@@ -17,21 +17,27 @@ export interface OpenBundle extends Fetcher {
   readonly document: BundleDocument;
 }
 
-/** An image, chart or artifact of a bundle with all that it needs. */
+/** An image, a chart or what belongs to one, with all that it needs; without what it belongs to. */
 export interface BundledGraph {
-  readonly content: BundleContent;
+  readonly content: BundleContent | BundleChart | BundleAttachment;
   readonly graph: Graph;
 }
 
 /**
- * Reads the manifests of all images and charts, and no blob.
+ * Reads the manifests of all images, charts and attachments, and no blob.
  *
  * @throws EdgeBundleError BUNDLE_INVALID, CONTENT_INVALID, NOT_FOUND, DIGEST_MISMATCH where the bundle is damaged; ABORTED
  */
 export async function readBundleGraphs(bundle: OpenBundle, options: OperationOptions = {}): Promise<BundledGraph[]> {
+  const { images, charts, attachments = [] } = bundle.document;
   const graphs: BundledGraph[] = [];
-  for (const content of [...bundle.document.images, ...bundle.document.charts]) {
-    graphs.push({ content, graph: await collectGraph(bundle, contentDescriptor(content), options) });
+  for (const content of [...images, ...charts, ...attachments]) {
+    const subject = 'subject' in content ? content.subject : undefined;
+    const graph = await collectGraph(bundle, contentDescriptor(content), {
+      ...options,
+      descend: (manifest) => Promise.resolve(manifest.digest !== subject),
+    });
+    graphs.push({ content, graph });
   }
   return graphs;
 }
@@ -40,18 +46,27 @@ export async function readBundleGraphs(bundle: OpenBundle, options: OperationOpt
 export function inspectDocument(path: string, bundle: OpenBundle, graphs: readonly BundledGraph[]): InspectDocument {
   return {
     bundle: { path, id: bundle.id, bytes: bundle.bytes },
-    images: graphs.map(({ content: { reference, digest, mediaType, sources }, graph }) => ({
-      reference,
-      digest,
-      mediaType,
-      bytes: graphBytes(graph),
-      packs: [...new Set(sources.map(({ profile, pack }) => pack ?? profile))],
-    })),
+    images: graphs.flatMap(({ content, graph }) => {
+      if (!('sources' in content) || 'kind' in content) return [];
+      const { reference, digest, mediaType, sources } = content;
+      const packs = [...new Set(sources.map(({ profile, pack }) => pack ?? profile))];
+      return [{ reference, digest, mediaType, bytes: graphBytes(graph), packs }];
+    }),
+    charts: graphs.flatMap(({ content, graph }) => {
+      if (!('kind' in content)) return [];
+      const { kind, name, version, reference, digest } = content;
+      return [{ kind, name, version, reference, digest, bytes: graphBytes(graph) }];
+    }),
+    attachments: graphs.flatMap(({ content, graph }) => {
+      if (!('subject' in content)) return [];
+      const { reference, digest, subject } = content;
+      return [{ reference, digest, subject, bytes: graphBytes(graph) }];
+    }),
     blobs: bundle.document.blobs.length,
   };
 }
 
-/** Each image with its manifests, and these with their blobs. */
+/** Each image, chart and attachment with its manifests, and these with their blobs. */
 export function bundleTree(path: string, graphs: readonly BundledGraph[]): TreeNode {
   return {
     label: path,

@@ -4,6 +4,8 @@ const count = z.int().nonnegative();
 const bytes = z.int().nonnegative();
 const digest = z.string().regex(/^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/);
 
+const imageClass = z.enum(['rendered', 'declared', 'referenced', 'inferred']);
+
 const bundle = z.strictObject({
   path: z.string().describe('The file, or the first of its parts'),
   id: z
@@ -16,12 +18,25 @@ const bundle = z.strictObject({
 const build = z.strictObject({
   bundle,
   images: count,
+  charts: count.describe('Charts and packs'),
+  attachments: count.describe('Signatures, attestations and SBOMs of these'),
   blobs: count.describe('Blobs and manifests, each once'),
   bytes: z.strictObject({
     referenced: bytes.describe('What the images have, each taken by itself'),
     stored: bytes.describe('What is in the bundle: each blob once'),
     saved: bytes.describe('referenced less stored'),
+    downloaded: bytes.describe('Of blobs, by this run'),
+    reused: z
+      .strictObject({ bundles: bytes.describe('Of --existing-bundle'), cache: bytes.describe('Of --cache') })
+      .describe('Not downloaded, because this machine had it'),
   }),
+  missing: z
+    .array(z.strictObject({ reference: z.string(), reason: z.string() }))
+    .describe('Read from strings or concluded, not in their registries, and so not in the bundle'),
+  excluded: z.array(z.strictObject({ reference: z.string(), pattern: z.string() })).describe('Left out by --exclude'),
+  served: z
+    .array(z.strictObject({ host: z.string(), requests: count, bytes }))
+    .describe('What came from which registry or mirror in this run'),
 });
 
 const inspect = z.strictObject({
@@ -35,11 +50,32 @@ const inspect = z.strictObject({
       packs: z.array(z.string()).describe('The packs, or profiles, that asked for it'),
     }),
   ),
+  charts: z.array(
+    z.strictObject({
+      kind: z.enum(['chart', 'pack']),
+      name: z.string(),
+      version: z.string(),
+      reference: z.string(),
+      digest,
+      bytes,
+    }),
+  ),
+  attachments: z
+    .array(
+      z.strictObject({
+        reference: z.string(),
+        digest,
+        subject: digest.describe('The manifest that it belongs to'),
+        bytes: bytes.describe('Without that'),
+      }),
+    )
+    .describe('Signatures, attestations and SBOMs'),
   blobs: count.describe('Blobs and manifests, each once'),
 });
 
 const transfer = z.strictObject({
   images: count,
+  charts: count.describe('Charts and packs'),
   blobs: z.strictObject({
     uploaded: count,
     mounted: count.describe('Made known to one more repository without an upload'),
@@ -47,7 +83,9 @@ const transfer = z.strictObject({
   }),
   missing: z.array(
     z.strictObject({
-      kind: z.enum(['tag', 'manifest', 'blob']),
+      kind: z
+        .enum(['tag', 'manifest', 'blob', 'referrer'])
+        .describe('A referrer is there as a manifest, and not listed as what refers to another one'),
       repository: z.string(),
       digest,
       tag: z.string().optional(),
@@ -57,11 +95,136 @@ const transfer = z.strictObject({
   ),
 });
 
+const source = z.strictObject({
+  profile: z.string(),
+  pack: z.string().optional(),
+  chart: z.string().optional(),
+  path: z.string().describe('The place in the profile, pack or rendered object'),
+  class: imageClass,
+  note: z.string().optional().describe('How the reference came about, where it is not written out at that place'),
+});
+
+const found = {
+  reference: z.string().describe('In normal form'),
+  spellings: z.array(z.string()).describe('As it is written'),
+  classes: z.array(imageClass).describe('How sure it is that the cluster asks for it, the surest first'),
+  sources: z.array(source),
+};
+
+const resolve = z.strictObject({
+  images: z.array(z.strictObject({ ...found, digest: digest.optional().describe('Where it was checked or locked') })),
+  charts: z.array(
+    z.strictObject({
+      kind: z.enum(['chart', 'pack']),
+      name: z.string(),
+      version: z.string(),
+      reference: z.string(),
+      sources: z.array(source),
+    }),
+  ),
+  missing: z
+    .array(z.strictObject({ ...found, reason: z.string() }))
+    .describe('Read from strings or concluded, and not in their registries'),
+  excluded: z.array(z.strictObject({ ...found, pattern: z.string().describe('Of --exclude') })),
+  unrendered: z
+    .array(
+      z.strictObject({
+        profile: z.string(),
+        pack: z.string().optional(),
+        chart: z.string().optional(),
+        reason: z.string(),
+      }),
+    )
+    .describe('What could not be rendered: images that only it names may be missing'),
+  packs: z.array(
+    z.strictObject({
+      profile: z.string(),
+      pack: z.string().optional(),
+      version: z.string().optional(),
+      declared: count,
+      rendered: count,
+      referenced: count,
+      inferred: count,
+      undeclared: z.array(z.string()).describe("Rendered, and not among the pack's content tags"),
+      missing: z.array(z.string()),
+      unrendered: count,
+    }),
+  ),
+  moved: z
+    .array(z.strictObject({ reference: z.string(), locked: digest, found: digest }))
+    .describe('Tags that lead to something else than the lock file says'),
+  warnings: z.array(z.string()),
+});
+
+const why = resolve.pick({ images: true, missing: true, excluded: true });
+
+const difference = z.strictObject({
+  added: z.array(z.string()),
+  removed: z.array(z.string()),
+  changed: z.array(z.strictObject({ from: z.string(), to: z.string() })).describe('The same repository'),
+});
+
+const lint = z.strictObject({
+  findings: z.array(
+    z.strictObject({
+      rule: z.string(),
+      severity: z.enum(['error', 'warning', 'info']),
+      profile: z.string(),
+      pack: z.string().optional(),
+      path: z.string().optional(),
+      message: z.string(),
+      change: z.string().describe('What to change'),
+      patch: z.string().optional().describe('YAML that can be applied as it is'),
+    }),
+  ),
+  errors: count,
+  warnings: count,
+  bytes: bytes.optional().describe('What a registry stores for all images; absent where they were not measured'),
+});
+
+const folder = z.string().describe('Where it is');
+const blobTotal = z.strictObject({ blobs: count, bytes });
+
+const cacheList = z.strictObject({
+  folder,
+  bytes: bytes.describe('All of it'),
+  blobs: z
+    .array(z.strictObject({ digest, bytes, lastUsed: z.string().describe('ISO 8601, in UTC') }))
+    .describe('The longest unused first'),
+});
+
+const cachePrune = z.strictObject({ folder, removed: blobTotal, kept: blobTotal });
+
+const cacheVerify = z.strictObject({
+  folder,
+  sound: blobTotal,
+  damaged: z.array(z.strictObject({ digest, bytes })).describe('Removed'),
+});
+
 /** What commands write to stdout with `--output json`, by the command's name. */
-export const documentSchemas = { build, inspect, load: transfer, verify: transfer } as const;
+export const documentSchemas = {
+  build,
+  'cache ls': cacheList,
+  'cache prune': cachePrune,
+  'cache verify': cacheVerify,
+  inspect,
+  lint,
+  load: transfer,
+  resolve,
+  'resolve --diff': difference,
+  'resolve --why': why,
+  verify: transfer,
+} as const;
 
 export type BuildDocument = z.infer<typeof build>;
+export type CacheListDocument = z.infer<typeof cacheList>;
+export type CachePruneDocument = z.infer<typeof cachePrune>;
+export type CacheVerifyDocument = z.infer<typeof cacheVerify>;
 export type InspectDocument = z.infer<typeof inspect>;
+export type LintDocument = z.infer<typeof lint>;
+export type DifferenceDocument = z.infer<typeof difference>;
+export type ResolveDocument = z.infer<typeof resolve>;
+export type WhyDocument = z.infer<typeof why>;
 /** Of `load` and of `verify`. */
 export type TransferDocument = z.infer<typeof transfer>;
 

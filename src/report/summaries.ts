@@ -4,26 +4,38 @@ import { formatTable } from './table.ts';
 import { formatBytes } from './units.ts';
 
 /** What `build` tells people. */
-export function formatBuild({ bundle, images, blobs, bytes }: BuildDocument): string {
+export function formatBuild(document: BuildDocument): string {
+  const { bundle, images, charts, attachments, blobs, bytes, missing, excluded, served } = document;
+  const { bundles, cache } = bytes.reused;
   return formatFields([
     ['bundle', bundle.path],
     ['id', bundle.id],
     ['size', formatBytes(bundle.bytes)],
     ['images', String(images)],
+    ...chartsField(charts),
+    ...attachmentsField(attachments),
     ['blobs', String(blobs)],
     ['referenced', formatBytes(bytes.referenced)],
     ['stored', formatBytes(bytes.stored)],
     ['saved', `${formatBytes(bytes.saved)} (shared blobs, downloaded and stored once)`],
+    ...(bundles + cache === 0
+      ? []
+      : [['reused', `${formatBytes(bundles + cache)} (not downloaded: this machine had it)`] as const]),
+    ...served.map(({ host, bytes: sent }) => ['from', `${host}: ${formatBytes(sent)}`] as const),
+    ...(missing.length === 0 ? [] : [['missing', missing.map(({ reference }) => reference).join(', ')] as const]),
+    ...(excluded.length === 0 ? [] : [['excluded', excluded.map(({ reference }) => reference).join(', ')] as const]),
   ]);
 }
 
-/** What `inspect` tells people: the bundle, and a line for each image. */
-export function formatInspect({ bundle, images, blobs }: InspectDocument): string {
+/** What `inspect` tells people: the bundle, and a line for each image and chart. */
+export function formatInspect({ bundle, images, charts, attachments, blobs }: InspectDocument): string {
   const fields = formatFields([
     ['bundle', bundle.path],
     ['id', bundle.id],
     ['size', formatBytes(bundle.bytes)],
     ['images', String(images.length)],
+    ...chartsField(charts.length),
+    ...attachmentsField(attachments.length),
     ['blobs', String(blobs)],
   ]);
   const rows = images.map(({ reference, digest, bytes, packs }) => [
@@ -32,13 +44,31 @@ export function formatInspect({ bundle, images, blobs }: InspectDocument): strin
     formatBytes(bytes),
     packs.join(', '),
   ]);
-  return `${fields}\n${formatTable(['reference', 'digest', 'size', 'packs'], rows)}`;
+  const chartRows = charts.map(({ kind, name, version, digest, bytes, reference }) => [
+    kind,
+    name,
+    version,
+    shortDigest(digest),
+    formatBytes(bytes),
+    reference,
+  ]);
+  const tables = [
+    formatTable(['reference', 'digest', 'size', 'packs'], rows),
+    ...(charts.length === 0
+      ? []
+      : [formatTable(['kind', 'name', 'version', 'digest', 'size', 'reference'], chartRows)]),
+  ];
+  return [fields, ...tables].join('\n');
 }
 
 /** What `load` tells people. `bytes` is what the blobs have. */
-export function formatLoad({ images, blobs, missing }: TransferDocument, bytes: TransferDocument['blobs']): string {
+export function formatLoad(
+  { images, charts, blobs, missing }: TransferDocument,
+  bytes: TransferDocument['blobs'],
+): string {
   return formatFields([
     ['images', String(images)],
+    ...chartsField(charts),
     ['uploaded', `${blobs.uploaded} blobs (${formatBytes(bytes.uploaded)})`],
     ['mounted', `${blobs.mounted} blobs (${formatBytes(bytes.mounted)} that another repository had: not sent again)`],
     ['present', `${blobs.present} blobs (${formatBytes(bytes.present)})`],
@@ -47,12 +77,22 @@ export function formatLoad({ images, blobs, missing }: TransferDocument, bytes: 
 }
 
 /** What `verify` tells people. */
-export function formatVerify({ images, blobs, missing }: TransferDocument): string {
+export function formatVerify({ images, charts, blobs, missing }: TransferDocument): string {
   return formatFields([
     ['images', String(images)],
+    ...chartsField(charts),
     ['blobs', String(blobs.present)],
     ['missing', String(missing.length)],
   ]);
+}
+
+function attachmentsField(attachments: number): [string, string][] {
+  return attachments === 0 ? [] : [['attachments', `${attachments} (signatures, attestations, SBOMs)`]];
+}
+
+/** Most bundles have none: then nothing is said. */
+function chartsField(charts: number): [string, string][] {
+  return charts === 0 ? [] : [['charts', String(charts)]];
 }
 
 /** Enough of a digest to tell two apart: the first 12 hex digits. */

@@ -80,6 +80,7 @@ const buildArgs = (out = join(folder, 'out')): string[] => [
   '--out',
   out,
   `--plain-http=${source.host}`,
+  '--allow-unrendered',
 ];
 const loginArgs = (): string[] => ['--username', user.username, '--password-file', passwordFile];
 
@@ -223,7 +224,12 @@ describe('verify', () => {
     const good = await runInProcess(['verify', bundle, '--output', 'json', '--quiet']);
     expect(good).toMatchObject({ exitCode: 0, stderr: '' });
     const document = documentSchemas.verify.parse(JSON.parse(good.stdout));
-    expect(document).toEqual({ images: 2, blobs: { uploaded: 0, mounted: 0, present: contents.length }, missing: [] });
+    expect(document).toEqual({
+      images: 2,
+      charts: 0,
+      blobs: { uploaded: 0, mounted: 0, present: contents.length },
+      missing: [],
+    });
 
     const bytes = await readFile(bundle);
     const at = bytes.indexOf(shared.bytes.subarray(1000, 1100));
@@ -265,6 +271,7 @@ describe('load', () => {
     expect(loaded.exitCode).toBe(0);
     expect(documentSchemas.load.parse(JSON.parse(loaded.stdout))).toEqual({
       images: 2,
+      charts: 0,
       blobs: { uploaded: 6, mounted: 1, present: 0 },
       missing: [],
     });

@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +32,7 @@ export async function runInProcess(
   { environment = {}, stdin = '' }: CliOptions = {},
 ): Promise<CliResult> {
   const { signal } = new AbortController();
+  setMaxListeners(0, signal);
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const [out, err] = [text(stdout), text(stderr)];
   const exitCode = await runCommandLine(args, {

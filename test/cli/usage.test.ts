@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
@@ -6,13 +6,13 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { runCli, runInProcess } from './run-cli.ts';
 
-const commands = ['build', 'inspect', 'verify', 'load', 'serve'];
+const commands = ['resolve', 'lint', 'build', 'inspect', 'verify', 'load', 'serve', 'cache', 'login', 'logout'];
 
 describe('edge-bundle --help', () => {
   it('lists every command and the exit codes', async () => {
     const { exitCode, stdout, stderr } = await runCli(['--help']);
     expect(exitCode).toBe(0);
-    for (const command of commands) expect(stdout).toMatch(new RegExp(`^ +edge-bundle ${command} <`, 'm'));
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^ +edge-bundle ${command} [<[]`, 'm'));
     expect(stdout).toMatch(/Exit codes: 0 done, 1 failed, 2 usage, 3 .*, 4 .*, 75 /);
     expect(stderr).toBe('');
   });
@@ -30,7 +30,7 @@ describe('edge-bundle --help', () => {
       await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')))
     ).join();
     expect(loaded).toMatch(/node_modules\/yargs\//);
-    expect(loaded).not.toMatch(/node_modules\/(undici|zod|zstd-napi|yaml|tar|p-limit|log-update)\//);
+    expect(loaded).not.toMatch(/node_modules\/(undici|zod|zstd-napi|yaml|js-yaml|tar|p-limit|log-update)\//);
   });
 
   it('tells the version of the package', async () => {
@@ -44,7 +44,8 @@ describe('a wrong command line', () => {
   it.each([
     [[], /^error: a command is missing\nhint: 'edge-bundle --help'/],
     [['bild'], /^error: unknown command: bild\n/],
-    [['build'], /^error: an argument is missing\nhint: 'edge-bundle build --help'/],
+    [['build'], /^error: no profile is given\nhint: Name a file, or read it from Palette/],
+    [['inspect'], /^error: an argument is missing\nhint: 'edge-bundle inspect --help'/],
     [['build', 'a.txt', '--frob'], /^error: unknown argument: frob\nhint: 'edge-bundle build --help'/],
     [['build', 'a.txt', '--password', 'x'], /^error: unknown argument: password\n/],
     [
@@ -109,13 +110,19 @@ describe('errors', () => {
 
   it('list several failures one a line', async () => {
     const folder = await temporaryFolder();
-    const file = new URL('../fixtures/profiles/edge-store-export.json', import.meta.url).pathname;
-    const { exitCode, stdout, stderr } = await runCli(['build', file, file, '--out', join(folder, 'out')]);
+    const file = join(folder, 'profile.yaml');
+    const pack = (name: string): string =>
+      `{name: ${name}, type: oci, layer: os, values: "pack: {content: {images: [{image: Upper/${name}}]}}"}`;
+    await writeFile(
+      file,
+      `metadata: {name: p}\nspec: {template: {type: add-on, packs: [${pack('a')}, ${pack('b')}]}}\n`,
+    );
+    const { exitCode, stdout, stderr } = await runCli(['build', file, '--out', join(folder, 'out')]);
     const lines = stderr.trimEnd().split('\n');
-    expect(lines[0]).toBe('error: the profiles cannot be resolved: 3 problems');
-    expect(lines.filter((line) => /^ {2}\S.*(macro|at most one infrastructure)/.test(line))).toHaveLength(3);
+    expect(lines[0]).toBe('error: the profiles cannot be resolved: 2 problems');
+    expect(lines.filter((line) => /^ {2}profile 'p', pack '[ab]', .*upper-case/.test(line))).toHaveLength(2);
     expect(exitCode).toBe(1);
     expect(stdout).toBe('');
-    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(folder)).toEqual(['profile.yaml']);
   });
 });

@@ -75,7 +75,19 @@ async function file(name: string, content: string): Promise<string> {
 }
 
 function build(args: readonly string[], into = out): Promise<EdgeBundleRun> {
-  return edgeBundle(['build', '--name', 'bad', '--plain-http', '--out', into, '--timeout', '2', ...args]);
+  return edgeBundle([
+    'build',
+    '--name',
+    'bad',
+    '--plain-http',
+    '--out',
+    into,
+    '--timeout',
+    '2',
+    '--retries',
+    '0',
+    ...args,
+  ]);
 }
 
 /** One error, the exit code, nothing on stdout, and no bundle under its final name. */

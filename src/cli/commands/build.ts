@@ -1,14 +1,30 @@
+import { dirname } from 'node:path';
+
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import type { BuildResult } from '../../build/build-bundle.ts';
+import type { WantedChart } from '../../build/wanted-content.ts';
+import type { ContentSource } from '../../bundle/bundle-document.ts';
+import type { RegistryClient } from '../../oci-client/registry-client.ts';
 import type { Profile } from '../../profile/profile.ts';
 import type { BuildDocument } from '../../report/documents.ts';
 import { formatBuild } from '../../report/summaries.ts';
 import { formatBytes } from '../../report/units.ts';
+import type { ImageSource } from '../../resolve/mention.ts';
+import type { ResolvedProfiles } from '../../resolve/resolved-profiles.ts';
+import {
+  type ContentArguments,
+  contentOptions,
+  type ContentSelection,
+  withContentOptions,
+} from '../content-options.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
+import { profileOptions } from '../profile-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
-import { readClientOptions, type RegistryArguments, registryOptions } from '../registry-options.ts';
+import { describeUnrendered, ensureRendered, type InputArguments, withResolved } from '../read-inputs.ts';
+import { mirrorOptions, registryOptions } from '../registry-options.ts';
+import type { ResolutionFacts } from '../resolve-document.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { usageError, wholeNumber } from '../usage.ts';
@@ -22,91 +38,185 @@ const options = {
     coerce: wholeNumber('concurrency', 1),
     describe: 'How many downloads run at once',
   },
+  check: {
+    type: 'boolean',
+    default: true,
+    describe: 'Ask whether images that were only referenced or inferred exist, and leave out those that do not',
+  },
+  lock: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Take the digest of each image from this file, and add those that it has not',
+  },
+  charts: { type: 'boolean', default: true, describe: 'Carry charts and packs too' },
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
-type BuildArguments = GlobalArguments &
-  RegistryArguments &
-  InferredOptionTypes<typeof options> & { readonly profiles: readonly string[] };
+type BuildArguments = GlobalArguments & InputArguments & ContentArguments & InferredOptionTypes<typeof options>;
 
 export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments, BuildArguments> {
   return {
-    command: 'build <profiles..>',
+    command: 'build [profiles..]',
     describe: 'Download the images of profiles into a content bundle',
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
         .positional('profiles', {
           type: 'string',
           array: true,
-          demandOption: true,
-          describe: 'Profiles as Palette exports them (JSON or YAML), and lists of image references',
+          describe: 'Profiles, packs, charts, Kubernetes manifests, lists of images: files, folders, addresses',
         })
-        .options({ ...options, ...registryOptions })
+        .options({ ...options, ...contentOptions, ...profileOptions, ...registryOptions, ...mirrorOptions })
         .example('$0 build store.json', 'Build a bundle in bundles/ from an exported profile')
         .example('$0 build infra.yaml apps.yaml extra-images.txt --name store', 'One bundle from several profiles'),
-    handler: (args) => withProgress(terminal, args, (progress) => build(args, terminal, progress)),
+    handler: (args) =>
+      withProgress(terminal, args, (progress) =>
+        withContentOptions(args, terminal, (content) => build(args, content, terminal, progress)),
+      ),
   };
 }
 
-async function build(args: BuildArguments, terminal: Terminal, progress: Progress): Promise<void> {
-  const { readProfile } = await import('../../profile/profile.ts');
-  const { resolveImages } = await import('../../profile/resolve-images.ts');
+async function build(
+  args: BuildArguments,
+  content: ContentSelection,
+  terminal: Terminal,
+  progress: Progress,
+): Promise<void> {
+  await withResolved(args, terminal, progress, async ({ profiles, resolved }) => {
+    await ensureRendered(resolved, args);
+    for (const part of resolved.unrendered) progress.warn(`${describeUnrendered(part)}: ${part.reason}`);
+    const { openImageRegistries } = await import('../image-registries.ts');
+    const registries = await openImageRegistries(resolved.images, args, terminal, progress);
+    try {
+      const { check, lock } = args;
+      const { pinImages } = await import('../pin-images.ts');
+      const pinned = await pinImages(resolved.images, registries, { check, lock, signal: terminal.signal });
+      warnOf(pinned, progress);
+      const result = await download(args, { resolved, pinned, registries, content }, terminal, progress);
+      await saveProfiles(profiles, dirname(result.bundle.path));
+      progress.end();
+      await writeResult(terminal, args.output, documentOf(result, resolved, pinned, registries), formatBuild);
+    } finally {
+      await registries.close();
+    }
+  });
+}
+
+interface BuildInput {
+  readonly resolved: ResolvedProfiles;
+  readonly pinned: ResolutionFacts;
+  readonly registries: RegistryClient;
+  readonly content: ContentSelection;
+}
+
+async function download(
+  args: BuildArguments,
+  { resolved, pinned, registries, content }: BuildInput,
+  terminal: Terminal,
+  progress: Progress,
+): Promise<BuildResult> {
   const { buildBundle } = await import('../../build/build-bundle.ts');
-  const { parseReference } = await import('../../oci-client/reference.ts');
-  const { RegistryClient } = await import('../../oci-client/registry-client.ts');
+  return buildBundle({
+    ...content,
+    name: args.name ?? nameFrom(resolved.inputs),
+    images: pinned.images.map(({ reference, digest, sources }) => ({
+      reference,
+      digest,
+      sources: sources.map(bundleSource),
+    })),
+    charts: args.charts ? await openCharts(resolved) : [],
+    profiles: resolved.inputs.map(({ name, version, digest }) => ({ name, version, digest })),
+    source: registries,
+    out: args.out,
+    concurrency: args.concurrency,
+    sourceDateEpoch: readSourceDateEpoch(terminal),
+    signal: terminal.signal,
+    onEvent: (event) => {
+      if (event.type === 'resolved') {
+        const { reference, digest } = event;
+        progress.note('resolved', `resolved ${reference} ${digest}`, { reference, digest });
+      } else if (event.type === 'planned') {
+        const { path, bytes, presentBytes } = event;
+        progress.expect(bytes);
+        if (presentBytes > 0) {
+          progress.advance(presentBytes);
+          progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
+            path,
+            presentBytes,
+          });
+        }
+      } else if (event.type === 'warning') {
+        progress.warn(event.text);
+      } else {
+        if (event.type === 'restarted') progress.warn(`fetching it again: ${event.reason.message}`);
+        progress.copy(event);
+      }
+    },
+  });
+}
 
-  const profiles = await Promise.all(args.profiles.map((file) => readProfile(file)));
-  const { images, unrendered } = resolveImages(profiles);
-  for (const { profile, pack, reason } of unrendered) progress.warn(`profile '${profile}', pack '${pack}': ${reason}`);
+async function openCharts({ charts }: ResolvedProfiles): Promise<WantedChart[]> {
+  return Promise.all(
+    charts.map(async ({ kind, name, version, reference, sources, open }) => ({
+      kind,
+      name,
+      version,
+      reference,
+      sources: sources.map(bundleSource),
+      store: await open?.(),
+    })),
+  );
+}
 
-  const registries = images.map(({ reference }) => parseReference(reference).registry);
-  const client = new RegistryClient(await readClientOptions(args, registries, terminal));
-  try {
-    const result = await buildBundle({
-      name: args.name ?? nameFrom(profiles),
-      images,
-      profiles: profiles.map(({ name, version, digest }) => ({ name, version, digest })),
-      source: client,
-      out: args.out,
-      concurrency: args.concurrency,
-      sourceDateEpoch: readSourceDateEpoch(terminal),
-      signal: terminal.signal,
-      onEvent: (event) => {
-        if (event.type === 'resolved') {
-          const { reference, digest } = event;
-          progress.note('resolved', `resolved ${reference} ${digest}`, { reference, digest });
-        } else if (event.type === 'planned') {
-          const { path, bytes, presentBytes } = event;
-          progress.expect(bytes);
-          if (presentBytes > 0) {
-            progress.advance(presentBytes);
-            progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
-              path,
-              presentBytes,
-            });
-          }
-        } else progress.copy(event);
-      },
-    });
-    progress.end();
-    await writeResult(terminal, args.output, documentOf(result), formatBuild);
-  } finally {
-    await client.close();
+/** Profiles that came from Palette, so that the build can be repeated without it. */
+async function saveProfiles(profiles: readonly Profile[], folder: string): Promise<void> {
+  const { saveProfile } = await import('../../palette/save-profile.ts');
+  for (const profile of profiles) {
+    if (profile.kind === 'profile' && profile.file.startsWith('http')) await saveProfile(profile.document, folder);
   }
 }
 
-function documentOf({ bundle, images, blobs, bytes }: BuildResult): BuildDocument {
+function warnOf({ missing, moved }: ResolutionFacts, progress: Progress): void {
+  for (const { reference, reason } of missing) {
+    progress.warn(`${reference} is not in its registry, and is left out: ${reason}`);
+  }
+  for (const { reference, locked, found } of moved) {
+    progress.warn(`${reference} was ${locked}, and its tag leads to ${found} now; the lock file's is used`);
+  }
+}
+
+function bundleSource({ profile, pack, chart, path, class: name }: ImageSource): ContentSource {
+  return {
+    profile,
+    ...(pack === undefined ? {} : { pack }),
+    ...(chart === undefined ? {} : { chart }),
+    path,
+    class: name,
+  };
+}
+
+function documentOf(
+  result: BuildResult,
+  { excluded }: ResolvedProfiles,
+  { missing }: ResolutionFacts,
+  { served }: RegistryClient,
+): BuildDocument {
+  const { bundle, images, charts, attachments, blobs, bytes } = result;
   return {
     bundle: { path: bundle.path, id: bundle.id, bytes: bundle.bytes },
     images,
+    charts,
+    attachments,
     blobs,
-    bytes: { referenced: bytes.referenced, stored: bytes.stored, saved: bytes.saved },
+    bytes,
+    missing: missing.map(({ reference, reason }) => ({ reference, reason })),
+    excluded: excluded.map(({ reference, pattern }) => ({ reference, pattern })),
+    served: [...served].map(([host, { requests, bytes: sent }]) => ({ host, requests, bytes: sent })),
   };
 }
 
 /** A profile's name is for people; a bundle's is part of a file name. */
-function nameFrom(profiles: readonly Profile[]): string {
-  const name = (profiles[0]?.name ?? '')
+function nameFrom(inputs: ResolvedProfiles['inputs']): string {
+  const name = (inputs[0]?.name ?? '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 63)

@@ -51,18 +51,28 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   const target = parseTarget(args);
   if (target === undefined) throw usageError('no registry is given', 'Give --harbor URL or --registry URL.');
   const { loadBundle } = await import('../../loader/load-bundle.ts');
-  const { project, concurrency, output } = args;
+  const { project, 'packs-project': packsProject, concurrency, output } = args;
   const { signal } = terminal;
   let result: LoadResult | undefined;
   try {
     await withBundle(args.bundle, (bundle) =>
-      withRegistry(args, target, terminal, ({ registry, client, harbor }) => {
+      withRegistry(args, target, { terminal, progress }, ({ registry, client, harbor }) => {
         progress.expect(contentBytes(bundle));
         const onEvent = (event: LoadEvent): void => {
           if (event.type === 'verified') ({ result } = event);
           tell(event, progress);
         };
-        return loadBundle({ bundle, client, registry, project, harbor, concurrency, signal, onEvent });
+        return loadBundle({
+          bundle,
+          client,
+          registry,
+          project,
+          packsProject,
+          harbor,
+          concurrency,
+          signal,
+          onEvent,
+        });
       }),
     );
   } finally {
@@ -85,6 +95,10 @@ function tell(event: LoadEvent, progress: Progress): void {
     }
     case 'verifying':
       progress.note('verifying', `verifying ${event.images} images`, { images: event.images });
+      break;
+    case 'restarted':
+      progress.warn(`fetching it again: ${event.reason.message}`);
+      progress.copy(event);
       break;
     case 'started':
     case 'progress':

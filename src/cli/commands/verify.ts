@@ -41,7 +41,7 @@ export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments
 async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { verifyBundle } = await import('../../bundle/verify-bundle.ts');
   const { combineFailures } = await import('../../errors.ts');
-  const { images, blobs, failures } = await withBundle(args.bundle, (bundle) => {
+  const { images, charts, blobs, failures } = await withBundle(args.bundle, (bundle) => {
     progress.expect(contentBytes(bundle));
     return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
   });
@@ -50,7 +50,7 @@ async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: P
     const message = `the bundle '${args.bundle}' is not as it was built: ${failures.length} problems`;
     throw combineFailures('NOT_VERIFIED', message, failures);
   }
-  const document = { images, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] };
+  const document = { images, charts, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] };
   await writeResult(terminal, args.output, document, formatVerify);
 }
 
@@ -61,17 +61,18 @@ async function verifyTarget(
   progress: Progress,
 ): Promise<void> {
   const { ensureVerified, verifyRegistry } = await import('../../loader/verify-registry.ts');
-  const { project } = args;
+  const { project, 'packs-project': packsProject } = args;
   const { signal } = terminal;
-  const { images, asked, missing } = await withBundle(args.bundle, (bundle) =>
-    withRegistry(args, target, terminal, ({ client, registry }) =>
-      verifyRegistry({ bundle, client, registry, project, signal }),
+  const { images, charts, asked, missing } = await withBundle(args.bundle, (bundle) =>
+    withRegistry(args, target, { terminal, progress }, ({ client, registry }) =>
+      verifyRegistry({ bundle, client, registry, project, packsProject, signal }),
     ),
   );
   progress.end();
   const missingBlobs = missing.filter(({ kind }) => kind === 'blob').length;
   const document = transferDocument({
     images,
+    charts,
     blobs: { uploaded: 0, mounted: 0, present: asked.blobs - missingBlobs },
     missing,
   });

@@ -26,7 +26,8 @@ export class Transfer {
     const { digest, size: totalBytes } = event.descriptor;
     const before = this.#blobs.get(digest)?.doneBytes ?? 0;
     const moved = event.type === 'progress' ? event.bytes : 0;
-    const doneBytes = event.type === 'finished' ? totalBytes : Math.min(before + moved, totalBytes);
+    const doneBytes =
+      event.type === 'finished' ? totalBytes : event.type === 'restarted' ? 0 : Math.min(before + moved, totalBytes);
     this.#blobs.set(digest, { digest, totalBytes, doneBytes });
     this.#doneBytes += doneBytes - before;
     this.#movedBytes += moved;

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, writeFile, readFile, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startDockerRegistry } from '../test/support/docker-registry.ts';
+import { startRegistryProxy } from '../test/support/registry-proxy.ts';
+import { RegistryClient } from '../src/oci-client/registry-client.ts';
+import { makeImage } from '../test/support/images.ts';
+import { makeLayer, tarOf } from '../test/support/layers.ts';
+const registry = await startDockerRegistry();
+const dir = await mkdtemp(join(tmpdir(), 'h-mem-'));
+const c = new RegistryClient({ plainHttp: 'all' });
+const s = c.repository(registry.host, 'a');
+const layers = [];
+for (let i = 0; i < 4; i++) layers.push(await makeLayer(s, tarOf([{ path: 'd', content: randomBytes(80e6) }]), { level: 1 }));
+await s.tag(await makeImage(s, { layers }), '1');
+await c.close();
+for (const bps of JSON.parse(process.argv[2]!) as number[]) for (const extra of [[], ['--max-connections-per-host','4']]) {
+const proxy = await startRegistryProxy(registry.host, { bytesPerSecond: bps, latencyMs: 80 });
+await writeFile(join(dir, 'i.txt'), `${proxy.host}/a:1\n`);
+const t = performance.now();
+const cpu0 = process.cpuUsage();
+const child = spawn(process.execPath, ['--import', './scripts/bench/usage-probe.js', '/tmp/h3/dist/cli/main.js', 'build', join(dir, 'i.txt'), '--name', 'm', '--out', join(dir, 'out'), '--plain-http', '--quiet', ...extra], { stdio: ['ignore','ignore','inherit'], env: { ...process.env, USAGE_FILE: join(dir, 'u.json') } });
+await once(child, 'exit');
+const cpu = process.cpuUsage(cpu0);
+console.log(bps, extra.length ? 'single' : 'parallel', Math.round(performance.now() - t), 'ms; peak', JSON.parse(await readFile(join(dir, 'u.json'), 'utf8')).peakMemoryBytes/1e6, 'requests', proxy.answers.length, 'sent', proxy.blobBytes, 'proxy cpu s', (cpu.user + cpu.system)/1e6, loadavg()[0]);
+await rm(join(dir, 'out'), { recursive: true });
+await proxy.stop();
+}
+await registry.stop(); await rm(dir, { recursive: true });

@@ -1,0 +1,69 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { edgeBundle } from '../support/edge-bundle.ts';
+import { reply, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { runInProcess } from './run-cli.ts';
+
+let server: ScriptedServer | undefined;
+afterEach(() => server?.stop());
+
+/** An image whose registry is overloaded, always. */
+async function overloaded(): Promise<string> {
+  server = await startScriptedServer({ 'HEAD /v2/app/manifests/1': reply(503), 'GET /v2/app/manifests/1': reply(503) });
+  const list = join(await temporaryFolder(), 'images.txt');
+  await writeFile(list, `${server.host}/app:1\n`);
+  return list;
+}
+
+describe('a registry that is overloaded', () => {
+  it('is tried again for as long as --give-up-after says, told in one line each time: exit code 75', async () => {
+    const list = await overloaded();
+    const started = performance.now();
+    const out = await temporaryFolder();
+    const args = ['build', list, '--name', 'x', '--out', out, '--plain-http', '--give-up-after', '3s', '--log', 'json'];
+    const { exitCode, stderr } = await edgeBundle(args);
+    expect(exitCode).toBe(75);
+    expect(performance.now() - started).toBeLessThan(20_000);
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event?: string; message: string; delayMs?: number });
+    const retries = lines.filter(({ event }) => event === 'retry');
+    expect(retries.length).toBeGreaterThan(0);
+    for (const { message, delayMs } of retries) {
+      expect(message).toMatch(/^retrying in [\d.]+ m?s: .*answered 503/);
+      expect(delayMs).toBeLessThan(3_000);
+    }
+  });
+
+  it('is asked once with --retries 0', async () => {
+    const list = await overloaded();
+    const args = ['build', list, '--name', 'x', '--out', await temporaryFolder(), '--plain-http', '--retries', '0'];
+    const { exitCode, stderr } = await edgeBundle(args);
+    expect(exitCode).toBe(75);
+    expect(stderr).not.toContain('retrying');
+    expect(server?.requests.filter(({ path }) => path.includes('/manifests/'))).toHaveLength(1);
+  });
+});
+
+describe('the options of transfers', () => {
+  it.each([
+    ['--retries', 'many'],
+    ['--retries', '-1'],
+    ['--give-up-after', 'soon'],
+    ['--give-up-after', '0'],
+    ['--give-up-after', '5 m'],
+    ['--limit-rate', 'fast'],
+    ['--limit-rate', '0'],
+    ['--limit-rate', '5X'],
+    ['--max-connections-per-host', '0'],
+  ])('%s %s is refused: exit code 2', async (option, value) => {
+    const { exitCode, stderr } = await runInProcess(['build', 'x.txt', `${option}=${value}`]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`${option}: expected`);
+  });
+});
