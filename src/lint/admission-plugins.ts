@@ -1,6 +1,6 @@
 const plugin = 'AlwaysPullImages';
-const enabling = /enable-admission-plugins/;
-const disabling = /disable-admission-plugins/;
+const enabling = 'enable-admission-plugins';
+const disabling = 'disable-admission-plugins';
 
 /**
  * Every place in a Kubernetes layer's values that enables the AlwaysPullImages admission plugin, as a path. Distributions
@@ -22,11 +22,11 @@ function visit(value: unknown, path: string, isDisabling: boolean, found: string
   } else if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value);
     const isDisablingFlag = members.some(
-      ([key, name]) => key === 'name' && typeof name === 'string' && disabling.test(name),
+      ([key, name]) => key === 'name' && typeof name === 'string' && name.includes(disabling),
     );
     for (const [key, member] of members) {
       const place = path === '' ? key : `${path}.${key}`;
-      visit(member, place, isDisabling || isDisablingFlag || disabling.test(key), found);
+      visit(member, place, isDisabling || isDisablingFlag || key.includes(disabling), found);
     }
   }
 }
@@ -34,5 +34,5 @@ function visit(value: unknown, path: string, isDisabling: boolean, found: string
 function enablesPlugin(text: string): boolean {
   return text
     .split(/\s+/)
-    .some((word) => word.split(/[=,"']/).includes(plugin) && (enabling.test(word) || !disabling.test(word)));
+    .some((word) => word.split(/[=,"']/).includes(plugin) && (word.includes(enabling) || !word.includes(disabling)));
 }

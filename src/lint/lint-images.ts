@@ -97,11 +97,21 @@ function describeFailure(
   const { reference } = image;
   if (isUnreachable) {
     const message = `${reference} was not looked up: ${reason}`;
-    return { rule: 'unknown-image', severity: 'warning', message, change: 'Run it again where its registry can be reached.' };
+    return {
+      rule: 'unknown-image',
+      severity: 'warning',
+      message,
+      change: 'Run it again where its registry can be reached.',
+    };
   }
   if (isGuess(image)) {
     const message = `${reference} is only mentioned, and cannot be had: ${reason}`;
-    return { rule: 'missing-image', severity: 'info', message, change: 'Nothing, unless it is an image: build leaves it out.' };
+    return {
+      rule: 'missing-image',
+      severity: 'info',
+      message,
+      change: 'Nothing, unless it is an image: build leaves it out.',
+    };
   }
   const change = 'Correct the reference, log in to its registry, or leave it out with --exclude.';
   return { rule: 'missing-image', severity: 'error', message: `${reference} cannot be had: ${reason}`, change };

@@ -54,7 +54,7 @@ function lintStorage(layer: LintedLayer, config: unknown, measurement: Measureme
     const message =
       storage === undefined
         ? 'the size of the registry’s volume is not set'
-        : `'${String(storage)}' is no size of a volume`;
+        : `${JSON.stringify(storage)} is no size of a volume`;
     return [{ ...place, severity: 'error', message, change: "Write a Kubernetes quantity, such as '100Gi'." }];
   }
   const neededBytes = (measurement?.bytes ?? 0) * headroom;
@@ -70,7 +70,10 @@ function lintStorage(layer: LintedLayer, config: unknown, measurement: Measureme
   }
   const unknown = [...(measurement?.failures.values() ?? [])].filter(({ isUnreachable }) => isUnreachable).length;
   if (measurement !== undefined && unknown === 0) return [];
-  const totalBytes = volumes.reduce((sum, name) => sum + (quantityBytes(member(member(config, 'storage'), name)) ?? 0), 0);
+  const totalBytes = volumes.reduce(
+    (sum, name) => sum + (quantityBytes(member(member(config, 'storage'), name)) ?? 0),
+    0,
+  );
   if (totalBytes >= documentedBytes) return [];
   const which = measurement === undefined ? 'the images were' : `${unknown} images were`;
   return [

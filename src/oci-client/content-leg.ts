@@ -4,8 +4,6 @@ import type { ExtraConnection } from './extra-connections.ts';
 import type { Attempts } from './retry-policy.ts';
 import { transportError } from './transport-error.ts';
 
-const heldChunkBytes = 64 * 1024;
-
 /** Who gets what a leg brings. */
 export interface LegReader {
   onChunk(leg: ContentLeg, chunk: Buffer): void;
@@ -17,6 +15,8 @@ export interface LegReader {
 
 /** One stretch of a content, over one connection at a time: it can be opened again where it stands. */
 export class ContentLeg {
+  /** Chunks that came before their turn. */
+  readonly held: Buffer[] = [];
   /** Undefined for a leg that has the content's own connection. */
   readonly extra: ExtraConnection | undefined;
   readonly #source: ContentSource;
@@ -30,10 +30,6 @@ export class ContentLeg {
   #isPaused = false;
   #isDestroyed = false;
   #rateTimer: NodeJS.Timeout | undefined;
-  /** What came before its turn: as far as there is room in the buffer of `extra`, and then behind that. */
-  #heldBytes = 0;
-  #takenBytes = 0;
-  readonly #heldChunks: Buffer[] = [];
 
   constructor(source: ContentSource, span: Span, reader: LegReader, extra?: ExtraConnection) {
     this.#source = source;
@@ -73,24 +69,6 @@ export class ContentLeg {
   /** Whether something has come since it was opened. */
   get hasProgressed(): boolean {
     return this.#position > this.#openedAt;
-  }
-
-  /** Keeps a chunk until it is its turn. */
-  hold(chunk: Buffer): void {
-    const room = this.extra === undefined ? 0 : this.extra.buffer.byteLength - this.#heldBytes;
-    if (this.extra === undefined || this.#heldChunks.length > 0 || chunk.byteLength > room) {
-      this.#heldChunks.push(chunk);
-    } else {
-      this.#heldBytes += chunk.copy(this.extra.buffer, this.#heldBytes);
-    }
-  }
-
-  /** The next of what was kept; undefined where nothing is left. */
-  takeHeld(): Buffer | undefined {
-    if (this.extra === undefined || this.#takenBytes === this.#heldBytes) return this.#heldChunks.shift();
-    const start = this.#takenBytes;
-    this.#takenBytes = Math.min(start + heldChunkBytes, this.#heldBytes);
-    return Buffer.from(this.extra.buffer.subarray(start, this.#takenBytes));
   }
 
   /** Where it is to end: not before what has come. */
@@ -159,7 +137,7 @@ export class ContentLeg {
 
   destroy(): void {
     this.#isDestroyed = true;
-    this.#heldChunks.length = 0;
+    this.held.length = 0;
     this.extra?.release();
     this.#drop();
   }

@@ -63,7 +63,7 @@ export class ContentStream extends Readable implements LegReader {
     this.#traffic.extraConnections.received(chunk.byteLength);
     this.#attempts.progressed();
     if (leg === this.#legs[0] && !this.#isFull) this.#push(leg, chunk);
-    else leg.hold(chunk);
+    else leg.held.push(chunk);
     if (this.#isLarge && !this.#isFull) this.#spread();
   }
 
@@ -90,7 +90,7 @@ export class ContentStream extends Readable implements LegReader {
     while (!this.destroyed && !this.#isFull) {
       const [front] = this.#legs;
       if (front === undefined) return;
-      for (let chunk = front.takeHeld(); chunk !== undefined; chunk = front.takeHeld()) {
+      for (let chunk = front.held.shift(); chunk !== undefined; chunk = front.held.shift()) {
         if (!this.#push(front, chunk)) return;
       }
       if (!front.isDone) {

@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 
 /** The unit in which a blob is fetched over several connections; each waits in memory until those before it have come. */
-export const pieceBytes = 3 * 1024 * 1024;
+export const pieceBytes = 4 * 1024 * 1024;
 
 /** How many pieces may wait in memory, over all blobs. */
-const maxPieces = 8;
+const maxPieces = 10;
 /** How many connections there may be besides the one that each blob has. */
 const maxExtra = 7;
 /** How long the rate is measured; after a change, connections get as long to come about and to speed up first. */
@@ -20,8 +20,6 @@ const busyShare = 0.8;
 
 /** A connection besides a blob's own, for one piece. */
 export interface ExtraConnection {
-  /** Room for the piece, until it is released. */
-  readonly buffer: Buffer;
   /** The piece has come, or will not: the connection is free. */
   disconnect(): void;
   /** The piece is not waiting in memory any more. */
@@ -36,8 +34,6 @@ export class ExtraConnections {
   #limit = 0;
   #connections = 0;
   #pieces = 0;
-  /** Used again and again: chunks that wait for long would be collected late, and pile up. */
-  readonly #buffers: Buffer[] = [];
   #isWanted = false;
   /** What is measured since `#startMs`, on the clock of performance.now(). */
   #bytes = 0;
@@ -69,13 +65,8 @@ export class ExtraConnections {
     this.#connections += 1;
     this.#pieces += 1;
     const disconnect = once(() => (this.#connections -= 1));
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
-    const free = once(() => {
-      this.#pieces -= 1;
-      this.#buffers.push(buffer);
-    });
+    const free = once(() => (this.#pieces -= 1));
     return {
-      buffer,
       disconnect,
       release: () => {
         disconnect();

@@ -79,7 +79,9 @@ async function findGivenMacros({ layer, unresolved }: ReplacedMacros): Promise<G
     ...paths.map((path) => path.replace(/(\[\d+\])+$/, '').replace(/^.*\./s, '')),
     ...macros.map(({ placeholder }) => placeholder),
   ];
-  const read = await Promise.all(definition.charts.map(({ path, archive }) => readChart(archive, `${where}, '${path}'`)));
+  const read = await Promise.all(
+    definition.charts.map(({ path, archive }) => readChart(archive, `${where}, '${path}'`)),
+  );
   const templates = [...read.flatMap((chart) => templatesOf(chart)), ...definition.manifests].map(({ text }) => text);
   // Values may hold templates themselves.
   const { texts, areEndless } = comparedTexts([...templates, values], keys);

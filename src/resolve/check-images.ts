@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 
 import type { Digest } from '../content/digest.ts';
 import type { OperationOptions, Resolver } from '../content/store.ts';
-import { combineFailures, EdgeBundleError, errorMessage, isEdgeBundleError, systemErrorCode } from '../errors.ts';
+import { combineFailures, type EdgeBundleError, errorMessage, isEdgeBundleError, systemErrorCode } from '../errors.ts';
 import { parseReference } from '../oci-client/reference.ts';
 import type { NamedImage } from './image-set.ts';
 
@@ -52,19 +52,21 @@ export async function checkImages(
   const missing: MissingImage[] = [];
   const failures: EdgeBundleError[] = [];
   await Promise.all(
-    images.filter((image) => isGuess(image) && known?.has(image.reference) !== true).map((image) =>
-      limit(async () => {
-        const { registry, repository, tag, digest } = parseReference(image.reference);
-        try {
-          const target = registries.repository(registry, repository);
-          found.set(image.reference, (await target.resolve(digest ?? tag ?? 'latest', options)).digest);
-        } catch (error) {
-          if (!isEdgeBundleError(error) || error.code === 'ABORTED') throw error;
-          if (isPassing(error)) failures.push(error.about(image.reference));
-          else missing.push({ ...image, reason: errorMessage(error) });
-        }
-      }),
-    ),
+    images
+      .filter((image) => isGuess(image) && known?.has(image.reference) !== true)
+      .map((image) =>
+        limit(async () => {
+          const { registry, repository, tag, digest } = parseReference(image.reference);
+          try {
+            const target = registries.repository(registry, repository);
+            found.set(image.reference, (await target.resolve(digest ?? tag ?? 'latest', options)).digest);
+          } catch (error) {
+            if (!isEdgeBundleError(error) || error.code === 'ABORTED') throw error;
+            if (isPassing(error)) failures.push(error.about(image.reference));
+            else missing.push({ ...image, reason: errorMessage(error) });
+          }
+        }),
+      ),
   );
   if (failures.length > 0) {
     throw combineFailures('REGISTRY_UNAVAILABLE', `${failures.length} images could not be checked`, failures);

@@ -14,7 +14,9 @@ import { manifestPack, podTemplate, writePack, writeProfile } from '../support/s
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type CliResult, runInProcess } from './run-cli.ts';
 
-const [first, second] = ['first', 'second'].map((seed) => image([blob(noise(900, seed), 'application/vnd.oci.image.layer.v1.tar')]));
+const [first, second] = ['first', 'second'].map((seed) =>
+  image([blob(noise(900, seed), 'application/vnd.oci.image.layer.v1.tar')]),
+);
 if (first === undefined || second === undefined) throw new Error('there are two');
 
 let registry: DockerRegistry;
@@ -44,7 +46,11 @@ beforeEach(async () => {
 });
 
 function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<CliResult> {
-  const own = { EDGE_BUNDLE_HELM: helmPath, EDGE_BUNDLE_CACHE_DIR: join(folder, 'cache'), PATH: process.env.PATH ?? '' };
+  const own = {
+    EDGE_BUNDLE_HELM: helmPath,
+    EDGE_BUNDLE_CACHE_DIR: join(folder, 'cache'),
+    PATH: process.env.PATH ?? '',
+  };
   return runInProcess(args, { environment: { ...own, ...environment } });
 }
 
@@ -68,12 +74,23 @@ describe('build of profiles with packs', () => {
     const document = await built(webProfile());
     expect(document).toMatchObject({ images: 1, charts: 2, missing: [], excluded: [] });
     const target = await startDockerRegistry();
-    const loaded = await run(['load', document.bundle.path, '--registry', target.host, '--plain-http', '--output', 'json']);
+    const loaded = await run([
+      'load',
+      document.bundle.path,
+      '--registry',
+      target.host,
+      '--plain-http',
+      '--output',
+      'json',
+    ]);
     expect(loaded.stderr).not.toContain('error');
     expect(documentSchemas.load.parse(JSON.parse(loaded.stdout))).toMatchObject({ images: 1, charts: 2, missing: [] });
     const work = join(folder, 'pulled');
     mkdirSync(work);
-    await realHelm(['pull', `oci://${target.host}/spectro-packs/charts/app`, '--version', '1.2.3', '--plain-http'], work);
+    await realHelm(
+      ['pull', `oci://${target.host}/spectro-packs/charts/app`, '--version', '1.2.3', '--plain-http'],
+      work,
+    );
     expect(readdirSync(work)).toEqual(['app-1.2.3.tgz']);
     const again = await run(
       ['resolve', ...webProfile().slice(0, 1), '--pack-registry', target.host, '--plain-http', '--output', 'list'],
@@ -115,7 +132,9 @@ describe('build of profiles with packs', () => {
 
   it('carries a chart that was given by itself, as it is', async () => {
     const work = join(folder, 'chart');
-    for (const [path, text] of Object.entries(chartFiles({ 'templates/pod.yaml': podTemplate(`${registry.host}/app:1`) }))) {
+    for (const [path, text] of Object.entries(
+      chartFiles({ 'templates/pod.yaml': podTemplate(`${registry.host}/app:1`) }),
+    )) {
       mkdirSync(dirname(join(work, path)), { recursive: true });
       writeFileSync(join(work, path), text);
     }
@@ -160,7 +179,14 @@ describe('build of a profile in Palette', () => {
     const server = await startPalette({ [`GET clusterprofiles/${profileUid}/export`]: json(stored) });
     const keyFile = join(folder, 'key');
     writeFileSync(keyFile, `${apiKey}\n`);
-    const palette = ['--palette-endpoint', server.url, '--palette-profile', profileUid, '--palette-api-key-file', keyFile];
+    const palette = [
+      '--palette-endpoint',
+      server.url,
+      '--palette-profile',
+      profileUid,
+      '--palette-api-key-file',
+      keyFile,
+    ];
     const { exitCode, stdout, stderr } = await build(palette);
     expect(exitCode).toBe(0);
     expect(stdout + stderr).not.toContain(apiKey);

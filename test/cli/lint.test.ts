@@ -13,7 +13,14 @@ import { startEveryImage } from '../support/every-image.ts';
 import { freePort } from '../support/free-port.ts';
 import { blob, contentsOf, image, noise, pushAll } from '../support/graphs.ts';
 import { helmPath } from '../support/helm.ts';
-import { declaring, manifestPack, podTemplate, type ProfilePackFixture, writePack, writeProfile } from '../support/sample-packs.ts';
+import {
+  declaring,
+  manifestPack,
+  podTemplate,
+  type ProfilePackFixture,
+  writePack,
+  writeProfile,
+} from '../support/sample-packs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type CliResult, runInProcess } from './run-cli.ts';
 
@@ -31,7 +38,11 @@ beforeEach(async () => {
 });
 
 async function lint(args: readonly string[]): Promise<CliResult> {
-  const environment = { EDGE_BUNDLE_HELM: helmPath, EDGE_BUNDLE_CACHE_DIR: join(folder, 'cache'), PATH: process.env.PATH ?? '' };
+  const environment = {
+    EDGE_BUNDLE_HELM: helmPath,
+    EDGE_BUNDLE_CACHE_DIR: join(folder, 'cache'),
+    PATH: process.env.PATH ?? '',
+  };
   return runInProcess(['lint', ...args], { environment });
 }
 
@@ -60,7 +71,10 @@ const offline = (...packs: readonly ProfilePackFixture[]) => findings([profile(.
 
 describe('lint', () => {
   it('finds nothing in a profile that has all that a local registry needs', async () => {
-    const sound = profile(kubernetes, storage, harbor(), { ...manifestPack(podTemplate(pinned)), values: declaring(pinned) });
+    const sound = profile(kubernetes, storage, harbor(), {
+      ...manifestPack(podTemplate(pinned)),
+      values: declaring(pinned),
+    });
     expect(await findings([sound, '--check=false'])).toEqual({ findings: [], errors: 0, warnings: 0 });
     const { exitCode, stdout } = await lint([sound, '--check=false']);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '0 errors, 0 warnings\n' });
@@ -68,11 +82,19 @@ describe('lint', () => {
 
   it('wants a storage layer and a local registry, of a cluster and not of an add-on', async () => {
     expect(rulesOf(await offline(kubernetes))).toEqual(['error storage-layer', 'error local-registry']);
-    expect(rulesOf(await findings([writeProfile(folder, { packs: [{ name: 'empty', type: 'manifest' }] }), '--check=false']))).toEqual([]);
+    expect(
+      rulesOf(
+        await findings([writeProfile(folder, { packs: [{ name: 'empty', type: 'manifest' }] }), '--check=false']),
+      ),
+    ).toEqual([]);
   });
 
   it('takes Registry Connect for a local registry', async () => {
-    const connect = { name: 'connect', type: 'manifest', values: 'inClusterRegistry: {projects: {images: spectro-images}}\n' };
+    const connect = {
+      name: 'connect',
+      type: 'manifest',
+      values: 'inClusterRegistry: {projects: {images: spectro-images}}\n',
+    };
     expect(rulesOf(await offline(kubernetes, storage, connect))).toEqual([]);
   });
 
@@ -109,15 +131,24 @@ describe('lint', () => {
     const fits = await authority.issue(['spectro.registry.local', '10.0.0.1']);
     const other = await authority.issue(['harbor.example']);
     await authority.remove();
-    const certs = [fits.certificate, other.certificate, 'no certificate', ''].map((crt) => ({ name: 'c', crt, key: '' }));
+    const certs = [fits.certificate, other.certificate, 'no certificate', ''].map((crt) => ({
+      name: 'c',
+      crt,
+      key: '',
+    }));
     const document = await offline(kubernetes, storage, harbor('300Gi', certs));
     expect(document.findings.map(({ rule, path }) => `${rule} ${String(path)}`)).toEqual(
-      [1, 2].map((index) => `registry-certificate spec.template.packs[2].values#harbor-config.auth.certs[${index}].crt`),
+      [1, 2].map(
+        (index) => `registry-certificate spec.template.packs[2].values#harbor-config.auth.certs[${index}].crt`,
+      ),
     );
   });
 
   it('tells which images the content tags miss, with the entries to add', async () => {
-    const pack = { ...manifestPack(`${podTemplate(pinned)}---\n${podTemplate('x.io/b:2')}`), values: declaring(pinned) };
+    const pack = {
+      ...manifestPack(`${podTemplate(pinned)}---\n${podTemplate('x.io/b:2')}`),
+      values: declaring(pinned),
+    };
     const document = await offline(kubernetes, storage, harbor(), pack);
     const finding = document.findings.find(({ rule }) => rule === 'content-tags');
     expect(finding).toMatchObject({ severity: 'warning', pack: 'apps' });
@@ -127,7 +158,9 @@ describe('lint', () => {
   it('tells tags that move, latest above all, and no digests', async () => {
     const values = declaring('busybox', 'x.io/b:latest', 'x.io/b:2', pinned);
     const document = await offline(kubernetes, storage, harbor(), { name: 'tags', type: 'manifest', values });
-    expect(document.findings.map(({ rule, severity, message }) => `${severity} ${rule} ${message.split(/:? /)[0] ?? ''}`)).toEqual([
+    expect(
+      document.findings.map(({ rule, severity, message }) => `${severity} ${rule} ${message.split(/:? /)[0] ?? ''}`),
+    ).toEqual([
       'warning latest-tag docker.io/library/busybox:latest',
       'warning latest-tag x.io/b:latest',
       'info no-digest x.io/b:2',
@@ -156,12 +189,18 @@ describe('lint', () => {
   });
 
   it('ends with 1 where there are errors, and writes them all, the worst first', async () => {
-    const { exitCode, stdout, stderr } = await lint([profile(kubernetes, manifestPack(podTemplate('busybox'))), '--check=false']);
+    const { exitCode, stdout, stderr } = await lint([
+      profile(kubernetes, manifestPack(podTemplate('busybox'))),
+      '--check=false',
+    ]);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('the profiles have 2 errors');
-    expect(stdout.split('\n').filter((line) => /^\w+: /.test(line)).map((line) => line.replace(/^(\w+): .*\[(.+)\]$/, '$1 $2'))).toEqual(
-      ['error storage-layer', 'error local-registry', 'warning content-tags', 'warning latest-tag'],
-    );
+    expect(
+      stdout
+        .split('\n')
+        .filter((line) => /^\w+: /.test(line))
+        .map((line) => line.replace(/^(\w+): .*\[(.+)\]$/, '$1 $2')),
+    ).toEqual(['error storage-layer', 'error local-registry', 'warning content-tags', 'warning latest-tag']);
     expect(stdout).toMatch(/2 errors, 2 warnings\n$/);
   });
 });
@@ -172,13 +211,19 @@ describe('lint with registries', () => {
   beforeAll(async () => {
     registry = await startDockerRegistry();
     const client = new RegistryClient({ plainHttp: 'all' });
-    for (const [name, content] of [['one', one], ['two', two]] as const) {
+    for (const [name, content] of [
+      ['one', one],
+      ['two', two],
+    ] as const) {
       const repository = client.repository(registry.host, name);
       await pushAll(repository, content);
       await repository.tag(content.descriptor, '1');
     }
     const arm = image([layer('arm')]);
-    const config = blob(JSON.stringify({ os: 'linux', architecture: 'arm64' }), 'application/vnd.oci.image.config.v1+json');
+    const config = blob(
+      JSON.stringify({ os: 'linux', architecture: 'arm64' }),
+      'application/vnd.oci.image.config.v1+json',
+    );
     const manifest = blob(
       arm.bytes.toString('utf8').replace(/"config":\{[^}]*\}/, `"config":${JSON.stringify(config.descriptor)}`),
       arm.descriptor.mediaType,
@@ -193,7 +238,12 @@ describe('lint with registries', () => {
 
   const checked = (size: string, ...names: readonly string[]) => {
     const values = declaring(...names);
-    return findings([profile(kubernetes, storage, harbor(size), { name: 'p', type: 'manifest', values }), '--plain-http', '--timeout', '2']);
+    return findings([
+      profile(kubernetes, storage, harbor(size), { name: 'p', type: 'manifest', values }),
+      '--plain-http',
+      '--timeout',
+      '2',
+    ]);
   };
 
   it('counts each blob of all images once, and wants a fifth more', async () => {

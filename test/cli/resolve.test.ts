@@ -99,7 +99,10 @@ describe('resolve', () => {
   });
 
   it('does not compare with what could not be rendered', async () => {
-    const broken = writePack(join(folder, 'broken'), { name: 'b', charts: { b: { 'templates/a.yaml': '{{ fail "no" }}' } } });
+    const broken = writePack(join(folder, 'broken'), {
+      name: 'b',
+      charts: { b: { 'templates/a.yaml': '{{ fail "no" }}' } },
+    });
     const { exitCode, stdout } = await resolve('--diff', broken);
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
   });

@@ -69,8 +69,14 @@ describe('the cache of analyses', () => {
   it('has nothing for another value of a macro', async () => {
     const path = writePack(folder, { ...pack, values: 'charts: {app: {tag: "{{ .spectro.var.tag }}"}}\n' });
     const tagged = async (tag: string): Promise<string | undefined> =>
-      referencesOf(await resolveJson([...args(path), '--var', `tag=${tag}`])).find((name) => name.startsWith('x.io/app:'));
-    expect([await tagged('1'), await tagged('2'), await tagged('1')]).toEqual(['x.io/app:1', 'x.io/app:2', 'x.io/app:1']);
+      referencesOf(await resolveJson([...args(path), '--var', `tag=${tag}`])).find((name) =>
+        name.startsWith('x.io/app:'),
+      );
+    expect([await tagged('1'), await tagged('2'), await tagged('1')]).toEqual([
+      'x.io/app:1',
+      'x.io/app:2',
+      'x.io/app:1',
+    ]);
     expect(runs()).toBe(4);
   });
 
@@ -115,7 +121,8 @@ describe('the cache of analyses', () => {
 
   it('is shared by two processes at once', async () => {
     const path = writePack(folder, pack);
-    const run = () => runCli(['resolve', ...args(path), '--output', 'list'], { environment: { EDGE_BUNDLE_HELM: countingHelm } });
+    const run = () =>
+      runCli(['resolve', ...args(path), '--output', 'list'], { environment: { EDGE_BUNDLE_HELM: countingHelm } });
     const [one, other] = await Promise.all([run(), run()]);
     expect(one.exitCode).toBe(0);
     expect(other).toEqual(one);

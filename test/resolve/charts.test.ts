@@ -35,7 +35,10 @@ charts:
       charts: {
         app: {
           'values.yaml': 'tag: "1"\nname: app\n',
-          'templates/pod.yaml': podTemplate('x.io/{{ .Release.Namespace }}/{{ .Values.name }}:{{ .Values.tag }}', '{{ .Release.Name }}'),
+          'templates/pod.yaml': podTemplate(
+            'x.io/{{ .Release.Namespace }}/{{ .Values.name }}:{{ .Values.tag }}',
+            '{{ .Release.Name }}',
+          ),
         },
       },
     });
@@ -96,7 +99,9 @@ spec: {versions: [{schema: {openAPIV3Schema: {properties: {image: {type: string,
       [`charts/${name}/Chart.yaml`]: `apiVersion: v2\nname: ${name}\nversion: 0.1.0\ntype: ${type}\n`,
       [`charts/${name}/values.yaml`]: 'tag: "1"\n',
       [`charts/${name}/templates/${type === 'library' ? '_lib.tpl' : 'pod.yaml'}`]:
-        type === 'library' ? '{{ define "lib.image" }}x.io/lib:7{{ end }}' : podTemplate(`x.io/${name}:{{ .Values.tag }}`),
+        type === 'library'
+          ? '{{ define "lib.image" }}x.io/lib:7{{ end }}'
+          : podTemplate(`x.io/${name}:{{ .Values.tag }}`),
     });
     const document = await resolvePack({
       values: 'charts:\n  app:\n    second: {tag: "2"}\n    off: {enabled: false}\n',
@@ -197,7 +202,9 @@ annotations:
     const template = `{{ if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}${podTemplate('x.io/monitor:1')}{{ end }}`;
     const pack = { charts: { app: { 'templates/pod.yaml': template } } };
     expect(referencesOf(await resolvePack(pack))).toEqual([]);
-    expect(referencesOf(await resolvePack(pack, '--api-versions', 'monitoring.coreos.com/v1'))).toEqual(['x.io/monitor:1']);
+    expect(referencesOf(await resolvePack(pack, '--api-versions', 'monitoring.coreos.com/v1'))).toEqual([
+      'x.io/monitor:1',
+    ]);
   });
 
   it('renders a chart that calls lookup as Helm does: it finds nothing', async () => {
@@ -242,7 +249,12 @@ describe('resolve on charts that cannot be rendered', () => {
       for (const { note } of sources) expect(note).toContain('not rendered');
     }
     expect(document.unrendered).toEqual([
-      { profile: 'web', pack: 'web', chart: 'app', reason: expect.stringContaining('licence.key must be set') as string },
+      {
+        profile: 'web',
+        pack: 'web',
+        chart: 'app',
+        reason: expect.stringContaining('licence.key must be set') as string,
+      },
     ]);
     expect(document.packs[0]).toMatchObject({ pack: 'web', unrendered: 1 });
   });
@@ -262,10 +274,12 @@ describe('resolve on charts that cannot be rendered', () => {
 
   it('says what a chart that needs the cluster says', async () => {
     const template = '{{ (lookup "v1" "ConfigMap" "kube-system" "info").data.region | required "no cluster info" }}';
-    expect(await failing({ charts: { app: { 'templates/a.yaml': template } } })).toMatch(/chart 'app'.*(no cluster info|nil pointer)/s);
+    expect(await failing({ charts: { app: { 'templates/a.yaml': template } } })).toMatch(
+      /chart 'app'.*(no cluster info|nil pointer)/s,
+    );
   });
 
-  it("says that a chart is for other versions of Kubernetes", async () => {
+  it('says that a chart is for other versions of Kubernetes', async () => {
     const stderr = await failing({
       charts: { app: { 'Chart.yaml': 'apiVersion: v2\nname: app\nversion: 1.2.3\nkubeVersion: "<1.20.0"\n' } },
     });
@@ -273,7 +287,9 @@ describe('resolve on charts that cannot be rendered', () => {
   });
 
   it('names the manifest that is no template, and still renders the others', async () => {
-    const pack = { manifests: { good: podTemplate('x.io/good:1'), broken: `${podTemplate('x.io/broken:1')}{{ - end}}` } };
+    const pack = {
+      manifests: { good: podTemplate('x.io/good:1'), broken: `${podTemplate('x.io/broken:1')}{{ - end}}` },
+    };
     const document = await resolvePack(pack, '--allow-unrendered');
     expect(summaryOf(document).sort()).toEqual(['x.io/broken:1 referenced', 'x.io/good:1 rendered']);
     expect(document.unrendered).toEqual([

@@ -1,10 +1,18 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { chartFiles } from '../support/helm.ts';
-import { manifestPack, packFiles, podTemplate, type SamplePack, writePack, writeProfile } from '../support/sample-packs.ts';
+import {
+  manifestPack,
+  packFiles,
+  podTemplate,
+  type SamplePack,
+  writePack,
+  writeProfile,
+} from '../support/sample-packs.ts';
 import { type CraftedEntry, craftTarGzip } from '../support/tar-archive.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { referencesOf, resolveJson, runResolve } from './run-resolve.ts';
@@ -50,7 +58,12 @@ const refusedPack = (pack: SamplePack): Promise<Refusal> => refused(writePack(jo
 /** Each list holds the one before nine times. */
 const laughs = 'abcdefghij'
   .split('')
-  .map((name, index, names) => `${name}: &${name} [${Array(9).fill(index === 0 ? 'ha' : `*${String(names[index - 1])}`).join(', ')}]`)
+  .map(
+    (name, index, names) =>
+      `${name}: &${name} [${Array(9)
+        .fill(index === 0 ? 'ha' : `*${String(names[index - 1])}`)
+        .join(', ')}]`,
+  )
   .join('\n');
 
 const nested = (piece: string): string => piece.repeat(20_000);
@@ -62,7 +75,9 @@ describe('resolve on hostile YAML', () => {
   });
 
   it('refuses them in a manifest of a profile', async () => {
-    const profile = writeProfile(join(folder, 'input'), { packs: [manifestPack(`kind: ConfigMap\ndata:\n  ${laughs.replaceAll('\n', '\n  ')}\n`)] });
+    const profile = writeProfile(join(folder, 'input'), {
+      packs: [manifestPack(`kind: ConfigMap\ndata:\n  ${laughs.replaceAll('\n', '\n  ')}\n`)],
+    });
     const { stderr } = await refused(profile);
     expect(stderr).toMatch(/pack 'apps'.*alias/);
   });
@@ -74,7 +89,9 @@ describe('resolve on hostile YAML', () => {
   });
 
   it('refuses them in what a chart renders', async () => {
-    const { stderr } = await refusedPack({ charts: { app: { 'templates/a.yaml': `apiVersion: v1\nkind: ConfigMap\n${laughs}\n` } } });
+    const { stderr } = await refusedPack({
+      charts: { app: { 'templates/a.yaml': `apiVersion: v1\nkind: ConfigMap\n${laughs}\n` } },
+    });
     expect(stderr).toMatch(/pack 'web'.*alias/i);
   });
 
@@ -87,6 +104,39 @@ describe('resolve on hostile YAML', () => {
     const profile = writeProfile(join(folder, 'input'), { packs: [manifestPack(`kind: A\nv: ${nested(piece)}\n`)] });
     const { stderr } = await runResolve([profile]);
     expect(stderr).not.toContain('unexpected');
+  });
+
+  it('answers any values with images or a reason', async () => {
+    const words = [
+      'pack:',
+      '  content:',
+      '    images:',
+      '- image: a',
+      '{{',
+      '}}',
+      '&a',
+      '*a',
+      '<<:',
+      '\t',
+      '"',
+      '\n',
+      ': ',
+      '.spectro.var.a',
+    ];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(fc.constantFrom(...words), fc.string()), { maxLength: 12 }),
+        async (pieces) => {
+          const profile = writeProfile(join(folder, 'input'), {
+            packs: [{ name: 'web', type: 'manifest', values: pieces.join('') }],
+          });
+          const { exitCode, stderr } = await runResolve([profile]);
+          expect(stderr).not.toContain('unexpected');
+          expect([0, 1, 3]).toContain(exitCode);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it("refuses 50 MB of a pack's values", async () => {
@@ -178,7 +228,9 @@ describe('resolve on hostile archives', () => {
   });
 
   it('still reads a pack that is as it should be', async () => {
-    const path = writePack(join(folder, 'input'), { charts: { app: { 'templates/pod.yaml': podTemplate('x.io/a:1') } } });
+    const path = writePack(join(folder, 'input'), {
+      charts: { app: { 'templates/pod.yaml': podTemplate('x.io/a:1') } },
+    });
     expect(referencesOf(await resolveJson([path]))).toEqual(['x.io/a:1']);
   });
 });

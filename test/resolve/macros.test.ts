@@ -42,7 +42,10 @@ options:
 `;
     const images = await resolveProfile({
       type: 'cluster',
-      variables: [{ name: 'host', defaultValue: 'registry.example' }, { name: 'tag', defaultValue: 'v1' }],
+      variables: [
+        { name: 'host', defaultValue: 'registry.example' },
+        { name: 'tag', defaultValue: 'v1' },
+      ],
       packs: [
         { name: 'os', layer: 'os', values },
         { name: 'kubernetes', layer: 'k8s', version: '1.31.4' },
@@ -66,7 +69,9 @@ options:
       {
         name: 'web',
         type: 'manifest',
-        values: declaring('"x.io/{{ .spectro.system.cluster.name }}/a:{{ .spectro.var.tag }}-{{ .spectro.macro.flavour }}"'),
+        values: declaring(
+          '"x.io/{{ .spectro.system.cluster.name }}/a:{{ .spectro.var.tag }}-{{ .spectro.macro.flavour }}"',
+        ),
       },
     ],
   };
@@ -76,15 +81,17 @@ options:
     writeFileSync(file, 'tag: "1.10"\nmacro: {flavour: slim}\n');
     const args = ['--var-file', file, '--var', 'system.cluster.name=store-1'];
     expect(await resolveProfile(tagged, ...args)).toEqual(['x.io/store-1/a:1.10-slim']);
-    expect(await resolveProfile(tagged, ...args, '--var', 'tag=2', '--var', 'macro.flavour=a=b'.replace('=b', ''))).toEqual([
-      'x.io/store-1/a:2-a',
-    ]);
+    expect(
+      await resolveProfile(tagged, ...args, '--var', 'tag=2', '--var', 'macro.flavour=a=b'.replace('=b', '')),
+    ).toEqual(['x.io/store-1/a:2-a']);
   });
 
   it('is an error with pack and path where a part of an image is not known, and says how to give it', async () => {
     const stderr = await failing([writeProfile(folder, tagged)]);
     const place = "profile 'store', pack 'web', spec.template.packs[0], values#pack.content.images[0]";
-    expect(stderr).toContain(`${place}: an image depends on {{ .spectro.var.tag }}, and the profile has no variable 'tag'`);
+    expect(stderr).toContain(
+      `${place}: an image depends on {{ .spectro.var.tag }}, and the profile has no variable 'tag'`,
+    );
     expect(stderr).toContain('--var tag=VALUE');
     expect(stderr).toContain('{{ .spectro.macro.flavour }}');
     expect(stderr).toContain('{{ .spectro.system.cluster.name }}');
@@ -143,7 +150,9 @@ charts:
         },
       },
     });
-    expect(stderr).toMatch(/pack 'web': which images run depends on macros that are not known: \{\{ \.spectro\.var\.mode \}\}/);
+    expect(stderr).toMatch(
+      /pack 'web': which images run depends on macros that are not known: \{\{ \.spectro\.var\.mode \}\}/,
+    );
     expect(stderr).toContain('--var mode=VALUE');
   });
 
@@ -157,20 +166,26 @@ charts:
 
   it('is an error where a macro stands in a template and decides there', async () => {
     const template = podTemplate('x.io/{{ if eq "{{ .spectro.var.mode }}" "gpu" }}a{{ else }}b{{ end }}:1');
-    expect(await failingPack({ manifests: { m: template } })).toContain('which images run depends on macros that are not known');
+    expect(await failingPack({ manifests: { m: template } })).toContain(
+      'which images run depends on macros that are not known',
+    );
   });
 
   it('does not mind a comparison that decides nothing about images', async () => {
     const pack = {
       values: 'charts:\n  app: {mode: "{{ .spectro.var.mode }}"}\n',
-      charts: { app: { 'templates/pod.yaml': podTemplate('x.io/a:1', '{{ if eq .Values.mode "gpu" }}a{{ else }}b{{ end }}') } },
+      charts: {
+        app: { 'templates/pod.yaml': podTemplate('x.io/a:1', '{{ if eq .Values.mode "gpu" }}a{{ else }}b{{ end }}') },
+      },
     };
     expect(referencesOf(await resolveJson([writePack(folder, pack)]))).toEqual(['x.io/a:1']);
   });
 
   it('reports a macro that leads to itself', async () => {
     const values = 'a: "{{ .spectro.pack.web.b }}"\nb: "{{ .spectro.pack.web.a }}"\n';
-    const { exitCode, stderr } = await runResolve([writeProfile(folder, { packs: [{ name: 'web', type: 'manifest', values }] })]);
+    const { exitCode, stderr } = await runResolve([
+      writeProfile(folder, { packs: [{ name: 'web', type: 'manifest', values }] }),
+    ]);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('leads to itself');
   });

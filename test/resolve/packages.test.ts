@@ -47,7 +47,10 @@ beforeAll(async () => {
     'GET /stable/index.yaml': reply(
       200,
       {},
-      stringify({ apiVersion: 'v1', entries: { app: [{ name: 'app', version: '1.2.3', urls: ['files/app-1.2.3.tgz'] }] } }),
+      stringify({
+        apiVersion: 'v1',
+        entries: { app: [{ name: 'app', version: '1.2.3', urls: ['files/app-1.2.3.tgz'] }] },
+      }),
     ),
     'GET /stable/files/app-1.2.3.tgz': (_request, response) => void response.end(chart),
   });
@@ -89,7 +92,9 @@ describe('resolve on packs', () => {
 
   it('finds them in a folder, at any depth, and in their archives', async () => {
     writePack(join(folder, 'packs', 'deep'), packOf('folder'));
-    expect(referencesOf(await resolveJson([profile(), '--pack-dir', join(folder, 'packs')]))).toEqual(['x.io/folder:1.0.0']);
+    expect(referencesOf(await resolveJson([profile(), '--pack-dir', join(folder, 'packs')]))).toEqual([
+      'x.io/folder:1.0.0',
+    ]);
     writeFileSync(join(folder, 'packs', 'web.tar.gz'), packArchive(packOf('archive', '2.0.0')));
     expect(referencesOf(await resolveJson([profile('2.0.0'), '--pack-dir', join(folder, 'packs')]))).toEqual([
       'x.io/archive:2.0.0',

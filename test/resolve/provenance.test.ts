@@ -102,7 +102,8 @@ describe('resolve on several inputs', () => {
     });
     const { exitCode, stderr } = await runResolve([profile, listFile('nginx:1.27\n')]);
     expect(exitCode).toBe(1);
-    const place = (pack: string, index: number): string => `profile 'store', pack '${pack}', spec.template.packs[${index}]`;
+    const place = (pack: string, index: number): string =>
+      `profile 'store', pack '${pack}', spec.template.packs[${index}]`;
     expect(stderr).toContain(`${place('tabs', 0)}.values: line 2, column 1: Tabs are not allowed as indentation`);
     expect(stderr).toContain(`${place('shape', 1)}.values#pack.content.images[0]: `);
     expect(stderr).toContain('2 problems');

@@ -68,17 +68,26 @@ function helmTemplate(release: string, namespace: string, chart: string, values:
 /** @param valuesText what a profile has in place of the pack's own */
 async function renderPack(pack: string, valuesText?: string): Promise<RenderedPack> {
   const folder = join(packsFolder, pack);
-  const { name, version, charts = [], kubeManifests = [] } = JSON.parse(
-    await readFile(join(folder, 'pack.json'), 'utf8'),
-  ) as PackJson;
+  const {
+    name,
+    version,
+    charts = [],
+    kubeManifests = [],
+  } = JSON.parse(await readFile(join(folder, 'pack.json'), 'utf8')) as PackJson;
   // Macros stand where YAML has no braces, too; here none is part of an image.
-  const text = (valuesText ?? (await readFile(join(folder, 'values.yaml'), 'utf8'))).replace(/\{\{[^{}]*\.spectro\.[^{}]*\}\}/g, '1.31');
+  const text = (valuesText ?? (await readFile(join(folder, 'values.yaml'), 'utf8'))).replace(
+    /\{\{[^{}]*\.spectro\.[^{}]*\}\}/g,
+    '1.31',
+  );
   const values = parse(text, { merge: true }) as PackValues;
   const namespace = values.pack?.namespace ?? 'default';
   const texts: string[] = [];
   const unrendered: string[] = [];
   const render = async (part: string, release: string, chart: string, own: unknown): Promise<void> => {
-    const file = join(work, `${pack}-${basename(part)}-${String(texts.length)}-${String(unrendered.length)}-${String(valuesText?.length)}.values`);
+    const file = join(
+      work,
+      `${pack}-${basename(part)}-${String(texts.length)}-${String(unrendered.length)}-${String(valuesText?.length)}.values`,
+    );
     await writeFile(file, JSON.stringify(own ?? {}));
     const output = await helmTemplate(release, namespace, chart, file);
     if (output === undefined) unrendered.push(part);
@@ -146,7 +155,8 @@ describe.skipIf(!hasPacks)('resolve on the real packs', () => {
     for (const [reference, { sources }] of imagesOf(document, name)) {
       const own = sources.filter((source) => source.pack === name);
       if (own.some((source) => source.class === 'rendered')) expect(rendered).toContain(reference);
-      if (own.some((source) => source.class === 'declared' && source.chart === undefined)) expect(declared).toContain(reference);
+      if (own.some((source) => source.class === 'declared' && source.chart === undefined))
+        expect(declared).toContain(reference);
     }
     const reported = document.unrendered.filter((part) => part.pack === name);
     expect(reported.map(({ chart, reason }) => chart ?? /manifest (\S+):/.exec(reason)?.[1]).sort()).toEqual(
@@ -181,7 +191,9 @@ describe.skipIf(!hasPacks)('resolve on the real profiles', () => {
     const path = join(profilesFolder, 'edge-store-export.json');
     const found = await resolveJson([path, '--pack-dir', packsFolder, '--allow-unrendered']);
     const profile = JSON.parse(await readFile(path, 'utf8')) as {
-      spec: { template: { packs: { name: string; version: string; values?: string; manifests?: { content: string }[] }[] } };
+      spec: {
+        template: { packs: { name: string; version: string; values?: string; manifests?: { content: string }[] }[] };
+      };
     };
     const expected = new Set<string>();
     for (const { name, version, values = '', manifests = [] } of profile.spec.template.packs) {

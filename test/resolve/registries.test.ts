@@ -44,7 +44,10 @@ beforeEach(async () => {
 /** A Pod that runs `app`, and mentions the others in arguments. */
 async function pod(app: string, ...mentioned: readonly string[]): Promise<string> {
   const path = join(folder, 'pod.yaml');
-  await writeFile(path, `${podTemplate(app)}      args: ${JSON.stringify(mentioned.map((name) => `--image=${name}`))}\n`);
+  await writeFile(
+    path,
+    `${podTemplate(app)}      args: ${JSON.stringify(mentioned.map((name) => `--image=${name}`))}\n`,
+  );
   return path;
 }
 
@@ -76,15 +79,26 @@ describe('resolve --check', () => {
   });
 
   it('takes what a registry refuses to show for missing, and says so', async () => {
-    const server = await startScriptedServer({ 'HEAD /v2/a/manifests/1': reply(403), 'GET /v2/a/manifests/1': reply(403) });
+    const server = await startScriptedServer({
+      'HEAD /v2/a/manifests/1': reply(403),
+      'GET /v2/a/manifests/1': reply(403),
+    });
     const document = await resolveJson([await pod('x.io/a:1', `${server.host}/a:1`), '--check', '--plain-http']);
     await server.stop();
-    expect(document.missing).toMatchObject([{ reference: `${server.host}/a:1`, reason: expect.stringContaining('403') as string }]);
+    expect(document.missing).toMatchObject([
+      { reference: `${server.host}/a:1`, reason: expect.stringContaining('403') as string },
+    ]);
   });
 
   it('ends with 75 where a registry that exists does not answer', async () => {
     const gone = `127.0.0.1:${await freePort()}/a:1`;
-    const { exitCode, stdout, stderr } = await runResolve([await pod('x.io/a:1', gone), '--check', '--plain-http', '--timeout', '1']);
+    const { exitCode, stdout, stderr } = await runResolve([
+      await pod('x.io/a:1', gone),
+      '--check',
+      '--plain-http',
+      '--timeout',
+      '1',
+    ]);
     expect(exitCode).toBe(75);
     expect(stdout).toBe('');
     expect(stderr).toContain(gone);
@@ -141,7 +155,12 @@ describe('resolve --lock', () => {
     const lock = join(folder, 'images.lock');
     await resolveJson([await list(`${host}/app:1`), '--lock', lock, '--plain-http']);
     const text = await readFile(lock, 'utf8');
-    const { exitCode, stderr } = await runResolve([await list(`${host}/app:1`, `${host}/none:1`), '--lock', lock, '--plain-http']);
+    const { exitCode, stderr } = await runResolve([
+      await list(`${host}/app:1`, `${host}/none:1`),
+      '--lock',
+      lock,
+      '--plain-http',
+    ]);
     expect(exitCode).toBe(3);
     expect(stderr).toContain(`${host}/none:1`);
     expect(await readFile(lock, 'utf8')).toBe(text);

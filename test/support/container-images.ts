@@ -11,7 +11,7 @@ export function containerImages(text: string): Set<string> {
       document.toJS({ maxAliasCount: -1 }),
       function (this: unknown, key: string, value: unknown): unknown {
         if (/^(init|ephemeral)?containers$/i.test(key) && Array.isArray(value)) {
-          for (const container of value as readonly { image?: unknown }[]) {
+          for (const container of value as readonly ({ image?: unknown } | null)[]) {
             if (typeof container?.image === 'string' && container.image !== '') images.add(container.image);
           }
         }

@@ -26,7 +26,8 @@ export async function startEveryImage({ layerBytes, architecture = 'amd64' }: Ev
     const path = request.url ?? '';
     if (path.endsWith(`/blobs/${digestOf(config)}`)) return void response.end(config);
     const [, repository, name] = /^\/v2\/(.+)\/manifests\/([^?]+)/.exec(path) ?? [];
-    if (repository === undefined || name === undefined) return void response.writeHead(path === '/v2/' ? 200 : 404).end();
+    if (repository === undefined || name === undefined)
+      return void response.writeHead(path === '/v2/' ? 200 : 404).end();
     const manifest = manifests.get(name) ?? makeManifest(`${repository}:${name}`);
     response.writeHead(200, { 'content-type': mediaTypes.ociManifest, 'docker-content-digest': digestOf(manifest) });
     response.end(request.method === 'HEAD' ? undefined : manifest);

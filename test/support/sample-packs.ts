@@ -22,7 +22,7 @@ export function packFiles(pack: SamplePack): FileTexts {
   const { name = 'web', version = '1.0.0', layer = 'addon', values, presets, charts = {}, manifests = {} } = pack;
   const archives = Object.entries(charts).map(([chart, files]): [string, Buffer] => [
     `charts/${chart}-1.2.3.tgz`,
-    Buffer.isBuffer(files) ? files : tarGzip(chartFiles(files as FileTexts, chart)),
+    Buffer.isBuffer(files) ? files : tarGzip(chartFiles(files, chart)),
   ]);
   const templates = Object.entries(manifests).map(([file, text]): [string, string] => [`manifests/${file}.yaml`, text]);
   const json = {
@@ -34,7 +34,7 @@ export function packFiles(pack: SamplePack): FileTexts {
     'pack.json': JSON.stringify(json),
     ...(values === undefined ? {} : { 'values.yaml': values }),
     ...(presets === undefined ? {} : { 'presets.yaml': presets }),
-    ...Object.fromEntries([...archives, ...templates]),
+    ...Object.fromEntries<string | Buffer>([...archives, ...templates]),
   };
 }
 
@@ -64,7 +64,11 @@ export interface ProfilePackFixture {
 export interface ProfileFixture {
   readonly name?: string;
   readonly type?: string;
-  readonly variables?: readonly { readonly name: string; readonly defaultValue?: string; readonly isSensitive?: boolean }[];
+  readonly variables?: readonly {
+    readonly name: string;
+    readonly defaultValue?: string;
+    readonly isSensitive?: boolean;
+  }[];
   readonly packs?: readonly ProfilePackFixture[];
 }
 
@@ -73,7 +77,11 @@ export function profileJson({ name = 'store', type = 'add-on', variables = [], p
   const pack = { layer: 'addon', type: 'oci', version: '1.0.0', tag: '1.0.0' };
   return JSON.stringify({
     metadata: { name },
-    spec: { version: '1.0.0', template: { type, cloudType: 'all', packs: packs.map((own) => ({ ...pack, ...own })) }, variables },
+    spec: {
+      version: '1.0.0',
+      template: { type, cloudType: 'all', packs: packs.map((own) => ({ ...pack, ...own })) },
+      variables,
+    },
   });
 }
 
