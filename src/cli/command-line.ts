@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import yargs, { type Arguments, type Argv } from 'yargs';
+import yargs, { type Arguments, type Argv, type CommandModule } from 'yargs';
 
 import { abortedError, isEdgeBundleError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
@@ -25,7 +25,8 @@ import { usageError } from './usage.ts';
 /** Runs one command and tells its exit code. Results go to stdout, everything else to stderr. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    await parser(completePlainHttp(args), terminal).parseAsync();
+    const task = await parse(completePlainHttp(args), terminal);
+    await task?.();
     return 0;
   } catch (cause) {
     // Where a signal ended everything, each thing that it ended is no news.
@@ -38,21 +39,41 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   }
 }
 
-function parser(args: readonly string[], terminal: Terminal): Argv {
+/**
+ * What the command line asks for; undefined where that was done (`--help`). A command does not run inside of the parser, which
+ * would write the whole help, in case it fails, for every one that takes time.
+ */
+async function parse(args: readonly string[], terminal: Terminal): Promise<(() => unknown) | undefined> {
+  let task: (() => unknown) | undefined;
+  const later = <T, U>(command: CommandModule<T, U>): CommandModule<T, U> => ({
+    ...command,
+    handler: (given) => {
+      task = () => command.handler(given);
+    },
+  });
+  await parser(args, terminal, later).parseAsync();
+  return task;
+}
+
+function parser(
+  args: readonly string[],
+  terminal: Terminal,
+  later: <T, U>(command: CommandModule<T, U>) => CommandModule<T, U>,
+): Argv {
   return yargs(args)
     .scriptName('edge-bundle')
     .usage('$0 COMMAND\n\nCarries the images of a Kubernetes edge cluster across an air gap.')
     .options(globalOptions)
-    .command(resolveCommand(terminal))
-    .command(lintCommand(terminal))
-    .command(buildCommand(terminal))
-    .command(inspectCommand(terminal))
-    .command(verifyCommand(terminal))
-    .command(loadCommand(terminal))
-    .command(serveCommand(terminal))
+    .command(later(resolveCommand(terminal)))
+    .command(later(lintCommand(terminal)))
+    .command(later(buildCommand(terminal)))
+    .command(later(inspectCommand(terminal)))
+    .command(later(verifyCommand(terminal)))
+    .command(later(loadCommand(terminal)))
+    .command(later(serveCommand(terminal)))
     .command(cacheCommand(terminal))
-    .command(loginCommand(terminal))
-    .command(logoutCommand(terminal))
+    .command(later(loginCommand(terminal)))
+    .command(later(logoutCommand(terminal)))
     .demandCommand(1, 'a command is missing')
     .strict()
     .strictCommands()

@@ -108,9 +108,14 @@ async function analyseTemplates(
   findings: Findings,
   renderer: Renderer,
 ): Promise<void> {
-  if (manifests.length === 0) return;
   const namespace = values.namespace ?? defaultNamespace;
-  const templates = manifests.map(({ name, text }) => ({ name, text, values: values.manifests[name] }));
+  for (const { name, text } of manifests.filter((manifest) => !isTemplate(manifest))) {
+    findings.addManifests(text, `manifest '${name}'`, name, { chart: undefined, namespace });
+  }
+  const templates = manifests
+    .filter(isTemplate)
+    .map(({ name, text }) => ({ name, text, values: values.manifests[name] }));
+  if (templates.length === 0) return;
   const { text, failures } = await renderer.templates(templates, { name: 'manifests', namespace });
   findings.addManifests(text, 'the manifests, rendered', 'manifests', { chart: undefined, namespace });
   for (const { name, error } of failures) {
@@ -122,6 +127,11 @@ async function analyseTemplates(
       undefined,
     );
   }
+}
+
+/** Rendering would give back the rest as it is. */
+function isTemplate({ text }: { readonly text: string }): boolean {
+  return text.includes('{{');
 }
 
 /** @throws what is no failure to render */

@@ -5,11 +5,9 @@ import { combineFailures, type EdgeBundleError, isEdgeBundleError } from '../err
 import { fileError } from '../files/file-error.ts';
 import type { FetchedChart } from '../helm/chart-artifact.ts';
 import type { ChartDownloadOptions } from '../helm/chart-download.ts';
-import { fetchChart } from '../helm/fetch-chart.ts';
 import { packChart } from '../helm/pack-chart.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import type { PackDefinition, PackQuery, PackSource } from '../profile/packs/pack-definition.ts';
-import { fetchPack } from '../profile/packs/pack-registry.ts';
 import type { PackageInput } from '../profile/profile-kinds.ts';
 import { readPack } from '../profile/packs/read-pack.ts';
 
@@ -27,7 +25,7 @@ export interface Connections {
   readonly download: ChartDownloadOptions;
 }
 
-/** Brings charts and packs from wherever they are. */
+/** Brings charts and packs from wherever they are. What talks to a network is loaded only where it is needed: it takes a while. */
 export class Packages {
   readonly #options: PackagesOptions;
 
@@ -62,6 +60,7 @@ export class Packages {
   async readPack({ file, source }: PackageInput, options: OperationOptions = {}): Promise<PackDefinition> {
     if (source !== 'remote') return readPack(file);
     const { client } = await this.#options.connect();
+    const { fetchPack } = await import('../profile/packs/pack-registry.ts');
     return fetchPack(file, client, options);
   }
 
@@ -78,6 +77,7 @@ export class Packages {
   /** A chart at an address: `oci://…`, `https://…`. */
   async fetchChart(address: string, options: OperationOptions = {}): Promise<FetchedChart> {
     const { client, download } = await this.#options.connect();
+    const { fetchChart } = await import('../helm/fetch-chart.ts');
     return fetchChart(address, client, { ...download, ...options });
   }
 }

@@ -35,7 +35,7 @@ const pack: SamplePack = {
       'templates/pod.yaml': `${podTemplate('x.io/app:{{ .Values.tag }}')}      args: ["--image=x.io/side:1"]\n`,
     },
   },
-  manifests: { extra: podTemplate('x.io/extra:1') },
+  manifests: { extra: podTemplate('x.io/extra:{{ 1 }}') },
 };
 
 describe('the cache of analyses', () => {
@@ -54,7 +54,7 @@ describe('the cache of analyses', () => {
       'another chart',
       () => [writePack(folder, { ...pack, charts: { app: { 'templates/pod.yaml': podTemplate('x.io/app:2') } } })],
     ],
-    ['another manifest', () => [writePack(folder, { ...pack, manifests: { extra: podTemplate('x.io/extra:2') } })]],
+    ['another manifest', () => [writePack(folder, { ...pack, manifests: { extra: podTemplate('x.io/extra:{{ 2 }}') } })]],
     ['another version of Kubernetes', (path) => [path, '--kube-version', '1.30.0']],
     ['more API versions', (path) => [path, '--api-versions', 'example.com/v1']],
   ])('has nothing for %s', async (_name, change) => {
@@ -95,6 +95,12 @@ describe('the cache of analyses', () => {
     expect(runs()).toBe(4);
     expect(await resolveJson(args(path))).toEqual(first);
     expect(runs()).toBe(4);
+  });
+
+  it('needs no Helm for manifests that are no templates', async () => {
+    const path = writePack(folder, { manifests: { extra: podTemplate('x.io/extra:1') } });
+    expect(referencesOf(await resolveJson(args(path)))).toEqual(['x.io/extra:1']);
+    expect(runs()).toBe(0);
   });
 
   it("keeps Helm's reason too: the same chart with the same values fails again", async () => {
