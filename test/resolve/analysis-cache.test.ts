@@ -54,7 +54,10 @@ describe('the cache of analyses', () => {
       'another chart',
       () => [writePack(folder, { ...pack, charts: { app: { 'templates/pod.yaml': podTemplate('x.io/app:2') } } })],
     ],
-    ['another manifest', () => [writePack(folder, { ...pack, manifests: { extra: podTemplate('x.io/extra:{{ 2 }}') } })]],
+    [
+      'another manifest',
+      () => [writePack(folder, { ...pack, manifests: { extra: podTemplate('x.io/extra:{{ 2 }}') } })],
+    ],
     ['another version of Kubernetes', (path) => [path, '--kube-version', '1.30.0']],
     ['more API versions', (path) => [path, '--api-versions', 'example.com/v1']],
   ])('has nothing for %s', async (_name, change) => {
