@@ -52,9 +52,9 @@ export async function runBounded(run: BoundedRun): Promise<EndedRun> {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const kill = (): boolean => child.kill('SIGKILL');
-  let outcome: EndedRun['outcome'] = 'failed';
+  let bound: 'timeout' | 'output' | undefined;
   const endBy = (reason: 'timeout' | 'output'): void => {
-    outcome = reason;
+    bound ??= reason;
     kill();
   };
   const timer = setTimeout(endBy, timeoutMs, 'timeout');
@@ -64,7 +64,8 @@ export async function runBounded(run: BoundedRun): Promise<EndedRun> {
     const ended = await collect(child, run, () => endBy('output'));
     if (signal?.aborted === true) throw abortedError(signal);
     const { exitCode, ...rest } = ended;
-    return { ...rest, outcome: exitCode === 0 ? 'done' : outcome };
+    // It may have ended well before it could be killed: what it gave is cut off all the same.
+    return { ...rest, outcome: bound ?? (exitCode === 0 ? 'done' : 'failed') };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', kill);

@@ -181,7 +181,7 @@ describe('build', () => {
   });
 
   it.each([
-    [['build'], /argument is missing/],
+    [['build'], /no profile is given/],
     [['build', 'x', '--nonsense'], /nonsense/],
     [['build', 'x', '--concurrency', '0'], /concurrency/],
     [['load', 'x'], /--harbor|--registry/],
