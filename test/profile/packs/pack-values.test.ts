@@ -141,7 +141,7 @@ manifests:
   });
 });
 
-const packs = fileURLToPath(new URL('../../../../shared/packs', import.meta.url));
+const packs = fileURLToPath(new URL('../../../../shared/packs/', import.meta.url));
 
 describe.skipIf(!existsSync(packs))('readPackValues on real packs (needs ../shared/packs)', () => {
   it('reads all of them, and every content tag that their text has', async () => {

@@ -130,7 +130,7 @@ charts:
   });
 });
 
-const packs = fileURLToPath(new URL('../../../../shared/packs', import.meta.url));
+const packs = fileURLToPath(new URL('../../../../shared/packs/', import.meta.url));
 
 describe.skipIf(!existsSync(packs))('applyPresets on real packs (needs ../shared/packs)', () => {
   it('applies every preset that there is, and all that it adds is there afterwards', async () => {
