@@ -16,6 +16,7 @@ import { makeImages } from './make-images.ts';
 const project = join(import.meta.dirname, '../..');
 const work = join(project, '.cache/demo');
 const profile = 'manifests/demo-profile.yaml';
+const packs = 'manifests/demo-packs';
 /** What the profile names. */
 const source = '127.0.0.1:5380';
 const target = '127.0.0.1:5381';
@@ -34,7 +35,11 @@ async function main(): Promise<void> {
   for (const name of made.result) say(`  ${name}`);
 
   await serve(source, ['.cache/demo/images']);
-  const built = await edgeBundle('build', profile, '--plain-http', '--output', 'json');
+  const resolved = await edgeBundle('resolve', profile, '--pack-dir', packs);
+  process.stdout.write(resolved.stdout);
+  steps.push(['resolve', 'every image and why', resolved.durationMs]);
+
+  const built = await edgeBundle('build', profile, '--pack-dir', packs, '--plain-http', '--output', 'json');
   const build = documentSchemas.build.parse(JSON.parse(built.stdout));
   const { referenced, stored, saved } = build.bytes;
   steps.push(['build', `${formatBytes(build.bundle.bytes)} in one file`, built.durationMs]);
