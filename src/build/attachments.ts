@@ -130,7 +130,7 @@ export class AttachmentFinder {
   /** @param isThere the registry has listed the tag */
   async #resolve(source: Resolver, tag: string, isThere: boolean): Promise<Descriptor | undefined> {
     try {
-      return await source.resolve(tag, { signal: this.#options.signal });
+      return await this.#reader.resolve(source, tag, { signal: this.#options.signal });
     } catch (error) {
       if (isThere || !isEdgeBundleError(error, 'NOT_FOUND')) throw error;
       return undefined;

@@ -16,9 +16,10 @@ import { BlobSupply } from './blob-supply.ts';
 import { FailureCollector } from './failure-collector.ts';
 import { type EarlierBundle, LocalContent } from './local-content.ts';
 import { MetadataReader } from './metadata-reader.ts';
-import { planContent, type PlannedBlob } from './plan-content.ts';
+import { type ContentPlan, planContent } from './plan-content.ts';
 import type { ImageSelection } from './prepare-image.ts';
 import { resolveContent } from './resolve-content.ts';
+import { findSetAside, openSetAside, removeSetAside, setAsideFolder } from './set-aside.ts';
 import type { ImageSource, WantedChart, WantedImage } from './wanted-content.ts';
 
 export type BuildEvent =
@@ -86,15 +87,15 @@ const overheadBytes = 1024 * 1024;
  * the same bytes. A run that is killed or fails leaves `<bundle>.partial`, and the next run goes on from it; where the bundle
  * is there already, nothing but manifests and configs is fetched.
  *
- * What fails does not stop the rest of a phase (manifests; configs; layers): that is fetched, and then all failures are
- * reported together. Of a registry that is gone or hangs, nothing more is tried after some failures in a row.
+ * What fails does not stop the rest: everything else is fetched, and then all failures are reported together. Of a registry that
+ * is gone or hangs, nothing more is tried after some failures in a row. Where manifests or configs are missing, the places of
+ * layers in the bundle are not known: they are set aside (`set-aside.ts`), and the next run takes them from there.
  *
  * @throws EdgeBundleError with all failures of a phase together; CONFIG_INVALID, LOCKED, NO_SPACE, FILE_FAILED, ABORTED and
  *   what the registries answered: NOT_FOUND, AUTH_FAILED, DIGEST_MISMATCH, TIMEOUT, …
  */
 export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
-  const { name, images, charts = [], profiles, source, out, sourceDateEpoch = 0, onEvent } = options;
-  const { concurrency = defaultConcurrency } = options;
+  const { name, images, charts = [], out, onEvent, concurrency = defaultConcurrency } = options;
   if (!bundleNamePattern.test(name)) {
     throw new EdgeBundleError('CONFIG_INVALID', `'${name}' cannot be a bundle's name`, {
       hint: "Use lower-case letters and digits, with '.', '_' or '-' between them; at most 63.",
@@ -106,45 +107,27 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const failures = new FailureCollector(options.signal);
   const { signal } = failures;
   const warn = (text: string): void => onEvent?.({ type: 'warning', text });
-  const local = new LocalContent({ bundles: options.existing, cache: options.cache, onWarning: warn });
-  const supply = new BlobSupply(local, { concurrency, signal, onEvent });
+  const { existing = [], cache } = options;
+  const setAside = await findSetAside(out);
+  const bundles = setAside === undefined ? existing : [...existing, setAside];
+  const local = new LocalContent({ bundles, cache, onWarning: warn });
+  const supply = new BlobSupply(local, { concurrency, failures, onEvent });
   const metadata = new MemoryStore();
-  const content = await resolveContent(
-    {
-      images,
-      charts,
-      source,
-      concurrency,
-      selection: options,
-      reader: new MetadataReader(metadata, local),
-      onResolved: (reference, digest) => onEvent?.({ type: 'resolved', reference, digest }),
-      onNote: warn,
-    },
-    failures,
-  );
-  const plan = await planContent(content.graphs, metadata, supply, failures);
-  const document: BundleDocument = {
-    formatVersion: 1,
-    name,
-    platforms: platformNames(options.platforms ?? []),
-    sourceDateEpoch,
-    profiles,
-    images: content.images,
-    charts: content.charts,
-    ...(content.attachments.length === 0 ? {} : { attachments: content.attachments }),
-    blobs: plan.blobs,
-  };
+  const reader = new MetadataReader(metadata, local);
+  const rest = (): LocalContent => new LocalContent({ bundles, onWarning: warn });
+  const { document, plan } = await planBundle(options, { metadata, reader, supply, failures, rest });
+  const target = bundlePath(out, document);
   const stored = plan.blobs.reduce((sum, { size }) => sum + size, 0);
   const result = (bytes: number): BuildResult => ({
-    bundle: { ...bundlePath(out, document), bytes },
-    images: content.images.length,
-    charts: content.charts.length,
-    attachments: content.attachments.length,
+    bundle: { ...target, bytes },
+    images: document.images.length,
+    charts: document.charts.length,
+    attachments: document.attachments?.length ?? 0,
     blobs: plan.blobs.length,
     bytes: { referenced: plan.referencedBytes, stored, saved: plan.referencedBytes - stored, ...supply.bytes },
   });
 
-  const finishedBytes = await bytesOfFinished(bundlePath(out, document));
+  const finishedBytes = await bytesOfFinished(target);
   if (finishedBytes !== undefined) return result(finishedBytes);
 
   const writer = await BundleWriter.open({ out, document, metadata, signal });
@@ -158,18 +141,75 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
       bytes: stored,
       presentBytes: present,
     });
-    const fetchBlob = ({ blob, source, wantedBy }: PlannedBlob): Promise<boolean> =>
-      failures.run(wantedBy, () => supply.deliver(source, writer, blob));
-    const inOrder = async (): Promise<void> => {
-      for (const blob of plan.compressed) if (!(await fetchBlob(blob))) return;
-    };
-    await Promise.all([...plan.stored.map(fetchBlob), inOrder()]);
+    await Promise.all([supply.deliverAll(plan.stored, writer), supply.deliverInOrder(plan.compressed, writer)]);
     failures.throwIfAny('CONTENT_MISSING', `the bundle '${name}' is not complete`);
     const { bytes } = await writer.commit();
+    if (setAside !== undefined) await removeSetAside(out);
     return result(bytes);
   } finally {
     await writer.close();
   }
+}
+
+interface PlanningParts {
+  readonly metadata: MemoryStore;
+  readonly reader: MetadataReader;
+  readonly supply: BlobSupply;
+  readonly failures: FailureCollector;
+  /** What this machine has for blobs whose places are not known. */
+  readonly rest: () => LocalContent;
+}
+
+/** What is carried, and how. The parsed manifests, which take much memory, are let go of with it. */
+async function planBundle(
+  options: BuildOptions,
+  { metadata, reader, supply, failures, rest }: PlanningParts,
+): Promise<{ readonly document: BundleDocument; readonly plan: ContentPlan }> {
+  const { name, images, charts = [], profiles, source, sourceDateEpoch = 0, onEvent } = options;
+  const { concurrency = defaultConcurrency } = options;
+  const content = await resolveContent(
+    {
+      ...{ images, charts, source, concurrency, selection: options, reader },
+      onResolved: (reference, digest) => onEvent?.({ type: 'resolved', reference, digest }),
+      onNote: (text) => onEvent?.({ type: 'warning', text }),
+    },
+    failures,
+  );
+  const missing = failures.count;
+  const plan = await planContent(content.graphs, metadata, supply);
+  if (failures.count > 0) {
+    await fetchTheRest(plan, rest(), failures, options);
+    const what = charts.length === 0 ? 'images' : 'images and charts';
+    const few = `${missing} of ${images.length + charts.length} ${what} cannot be had`;
+    failures.throwIfAny('CONTENT_MISSING', missing > 0 ? few : `the configs of some ${what} cannot be had`);
+  }
+  const document: BundleDocument = {
+    formatVersion: 1,
+    name,
+    platforms: platformNames(options.platforms ?? []),
+    sourceDateEpoch,
+    profiles,
+    images: content.images,
+    charts: content.charts,
+    ...(content.attachments.length === 0 ? {} : { attachments: content.attachments }),
+    blobs: plan.blobs,
+  };
+  return { document, plan };
+}
+
+/** What fails here too is told with the rest. */
+async function fetchTheRest(
+  { stored, compressed }: ContentPlan,
+  local: LocalContent,
+  failures: FailureCollector,
+  { out, cache, concurrency = defaultConcurrency, onEvent }: BuildOptions,
+): Promise<void> {
+  const blobs = [...stored, ...compressed];
+  if (blobs.length === 0 || failures.signal.aborted) return;
+  const supply = new BlobSupply(local, { concurrency, failures, onEvent });
+  await supply.deliverAll(blobs, cache ?? (await openSetAside(out)));
+  const place = cache?.folder ?? setAsideFolder(out);
+  onEvent?.({ type: 'warning', text: `what can be had is set aside in '${place}', for the next run` });
 }
 
 async function presentBytes(writer: BundleWriter, blobs: readonly { readonly blob: Descriptor }[]): Promise<number> {

@@ -55,6 +55,11 @@ export class LocalContent {
     return this.#cache;
   }
 
+  /** Whether there is neither an earlier bundle nor a cache. */
+  get isEmpty(): boolean {
+    return this.#bundles.length === 0 && this.#cache === undefined;
+  }
+
   /** The places that have `target`, the nearest first. */
   async *placesOf(target: Descriptor, options: OperationOptions = {}): AsyncGenerator<LocalSource> {
     for (const bundle of this.#bundles) {

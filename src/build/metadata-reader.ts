@@ -3,9 +3,16 @@ import { Readable } from 'node:stream';
 import { packedBlobBytes } from '../bundle/bundle-layout.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import { isManifest } from '../content/media-types.ts';
-import type { ContentStore, Fetcher, OperationOptions } from '../content/store.ts';
+import {
+  type ContentStore,
+  type Fetcher,
+  isManifestReader,
+  type OperationOptions,
+  type Resolver,
+} from '../content/store.ts';
 import { readContent } from '../content/verify.ts';
 import { Flights } from '../copy/flights.ts';
+import { isEdgeBundleError } from '../errors.ts';
 import type { LocalContent } from './local-content.ts';
 
 /** Reads manifests and small configs into memory, each once, whichever images and repositories have it. */
@@ -23,6 +30,24 @@ export class MetadataReader {
   /** What `source` has, verified; asked for only where neither memory nor this machine has it. */
   through(source: Fetcher): Fetcher {
     return { fetch: (target, options = {}) => this.#fetch(source, target, options) };
+  }
+
+  /**
+   * What `reference` stands for. Where nothing on this machine could have the manifest, it is asked for together with it.
+   *
+   * @throws EdgeBundleError NOT_FOUND, and what `source` throws
+   */
+  async resolve(source: Resolver, reference: string, options: OperationOptions = {}): Promise<Descriptor> {
+    if (!this.#local.isEmpty || !isManifestReader(source)) return source.resolve(reference, options);
+    const { descriptor, bytes } = await source.readManifest(reference, options);
+    if (bytes === undefined || !isManifest(descriptor.mediaType)) return descriptor;
+    try {
+      await this.#metadata.push(descriptor, Readable.from([bytes]), options);
+    } catch (error) {
+      // It was damaged on its way: it will be fetched by its digest.
+      if (!isEdgeBundleError(error, 'DIGEST_MISMATCH', 'SIZE_MISMATCH')) throw error;
+    }
+    return descriptor;
   }
 
   /** Makes content known that was made here. */

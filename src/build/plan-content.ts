@@ -6,8 +6,7 @@ import { collectGraph, type Graph, type GraphOptions } from '../content/graph.ts
 import { isCompressed } from '../content/media-types.ts';
 import type { ContentStore, Fetcher, ReadOnlyContentStore } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
-import type { BlobSupply } from './blob-supply.ts';
-import type { FailureCollector } from './failure-collector.ts';
+import type { BlobSupply, PlannedBlob } from './blob-supply.ts';
 import { Readable } from 'node:stream';
 
 /** The graph of an image, and where its content can be fetched. */
@@ -15,13 +14,6 @@ export interface SourcedGraph {
   readonly reference: string;
   readonly source: ReadOnlyContentStore;
   readonly graph: Graph;
-}
-
-/** A blob that is to be fetched, from a repository that has it, for an image that wants it. */
-export interface PlannedBlob {
-  readonly blob: Descriptor;
-  readonly source: ReadOnlyContentStore;
-  readonly wantedBy: string;
 }
 
 export interface ContentPlan {
@@ -66,7 +58,6 @@ export async function planContent(
   images: readonly SourcedGraph[],
   metadata: ContentStore,
   supply: BlobSupply,
-  failures: FailureCollector,
 ): Promise<ContentPlan> {
   const manifests = new Map<Digest, Descriptor>();
   const planned = new Map<Digest, PlannedBlob>();
@@ -76,7 +67,7 @@ export async function planContent(
       referencedBytes += descriptor.size;
       if (manifests.has(descriptor.digest)) continue;
       manifests.set(descriptor.digest, descriptor);
-      await metadata.push(descriptor, Readable.from([bytes]));
+      if (!(await metadata.exists(descriptor))) await metadata.push(descriptor, Readable.from([bytes]));
     }
     for (const blob of graph.blobs) {
       referencedBytes += blob.size;
@@ -95,10 +86,7 @@ export async function planContent(
     const group = isCompressed(mediaType) ? stored : size <= packedBlobBytes ? small : compressed;
     group.push(entry);
   }
-  await Promise.all(
-    small.map(({ blob, source, wantedBy }) => failures.run(wantedBy, () => supply.deliver(source, metadata, blob))),
-  );
-  failures.throwIfAny('CONTENT_MISSING', `the configs of ${failures.count} images or charts cannot be had`);
+  await supply.deliverAll(small, metadata);
 
   const inBundle =
     (storage: BundleBlob['storage']) =>

@@ -5,13 +5,16 @@ import type { BundleAttachment, BundleChart, BundleContent } from '../bundle/bun
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import {
+  isManifestReader,
   isReferrers,
   isTagLister,
+  type ManifestReader,
   type ReadOnlyContentStore,
   type Referrers,
   type Resolver,
   type TagLister,
 } from '../content/store.ts';
+import { forEachLimited } from '../copy/for-each-limited.ts';
 import { combineFailures, EdgeBundleError } from '../errors.ts';
 import { parseReference } from '../oci-client/reference.ts';
 import { type Attachment, AttachmentFinder } from './attachments.ts';
@@ -51,9 +54,10 @@ interface Resolved<T extends WantedImage> {
 }
 
 /**
- * Turns every reference into a digest, once, and reads the manifests below it.
+ * Turns every reference into a digest, once, and reads the manifests below it. What cannot be had is left out, and among the
+ * failures.
  *
- * @throws EdgeBundleError with all failures together; REFERENCE_INVALID where a chart's name and version stand for two contents
+ * @throws EdgeBundleError REFERENCE_INVALID where a chart's name and version stand for two contents
  */
 export async function resolveContent(
   options: ResolveContentOptions,
@@ -74,7 +78,7 @@ export async function resolveContent(
     await failures.run(reference, async () => {
       const { registry, repository, tag, digest } = parseReference(reference);
       const from = whileReachable(store ?? source.repository(registry, repository), reference, failures);
-      const found = await limit(() => from.resolve(digest ?? wanted.digest ?? tag ?? 'latest', { signal }));
+      const found = await limit(() => reader.resolve(from, digest ?? wanted.digest ?? tag ?? 'latest', { signal }));
       onResolved(reference, found.digest);
       const name = `${registry}/${repository}`;
       const image = await preparer.prepare({ reference, name, source: from, root: found });
@@ -82,19 +86,24 @@ export async function resolveContent(
     });
     return resolved;
   };
-  const [resolvedImages, resolvedCharts] = await Promise.all([
-    Promise.all(images.map(resolve<WantedImage>)),
-    Promise.all(charts.map(resolve<WantedChart>)),
-  ]);
-  const what = charts.length === 0 ? 'images' : 'images and charts';
-  failures.throwIfAny('CONTENT_MISSING', `${failures.count} of ${images.length + charts.length} ${what} cannot be had`);
+  // An image waits for one thing at a time: with twice as many images as requests, there is always one to send.
+  const resolveAll = async <T extends WantedImage>(all: readonly T[]): Promise<Resolved<T>[]> => {
+    const resolved: (readonly Resolved<T>[])[] = [];
+    await forEachLimited(all.entries(), 2 * concurrency, async ([at, wanted]) => {
+      resolved[at] = await resolve(wanted);
+    });
+    return resolved.flat();
+  };
+  const resolvedImages = await resolveAll(images);
+  const resolvedCharts = await resolveAll(charts);
 
-  const distinct = mergeSources(resolvedCharts.flat());
-  ensureOneEach(distinct);
-  const prepared = [...resolvedImages.flat(), ...distinct];
+  const distinct = mergeSources(resolvedCharts);
+  // With some of them missing, what is missing is what to tell.
+  if (failures.count === 0) ensureOneEach(distinct);
+  const prepared = [...resolvedImages, ...distinct];
   const attachments = attachmentsOf(prepared);
   return {
-    images: resolvedImages.flat().map(contentOf),
+    images: resolvedImages.map(contentOf),
     charts: distinct.map(chartOf),
     attachments: attachments.map(({ reference, root: { digest, mediaType, size }, subject }) => ({
       ...{ reference, digest, mediaType, size, subject },
@@ -128,7 +137,7 @@ function whileReachable(
   source: ReadOnlyContentStore & Resolver,
   reference: string,
   failures: FailureCollector,
-): ReadOnlyContentStore & Resolver & Partial<Referrers & TagLister> {
+): ReadOnlyContentStore & Resolver & Partial<ManifestReader & Referrers & TagLister> {
   const ensured = async <T>(request: () => Promise<T>): Promise<T> => {
     failures.ensureReachable(reference);
     return request();
@@ -137,6 +146,9 @@ function whileReachable(
     resolve: (...request) => ensured(() => source.resolve(...request)),
     exists: (...request) => ensured(() => source.exists(...request)),
     fetch: (...request) => ensured(() => source.fetch(...request)),
+    ...(isManifestReader(source)
+      ? { readManifest: (...request) => ensured(() => source.readManifest(...request)) }
+      : {}),
     ...(isReferrers(source) ? { referrers: (...request) => ensured(() => source.referrers(...request)) } : {}),
     ...(isTagLister(source) ? { tags: (...request) => ensured(() => source.tags(...request)) } : {}),
   };

@@ -52,8 +52,12 @@ export interface BundlePath extends BundleIdentity {
 
 /** `<out>/content-<id>/core-<name>-<id>.tar.zst` */
 export function bundlePath(out: string, document: BundleDocument): BundlePath {
-  const identity = bundleIdentity(encodeBundleDocument(document));
-  const path = join(out, `content-${identity.id}`, `core-${document.name}-${identity.id}.tar.zst`);
+  return pathOf(out, document, encodeBundleDocument(document));
+}
+
+function pathOf(out: string, { name }: BundleDocument, documentBytes: Buffer): BundlePath {
+  const identity = bundleIdentity(documentBytes);
+  const path = join(out, `content-${identity.id}`, `core-${name}-${identity.id}.tar.zst`);
   return { ...identity, path };
 }
 
@@ -105,8 +109,9 @@ export class BundleWriter implements ContentStore, Resumable {
    */
   static async open(options: BundleWriterOptions): Promise<BundleWriter> {
     const { out, document, metadata, signal } = options;
-    const target = bundlePath(out, document);
-    const layout = planLayout(document, encodeBundleDocument(document));
+    const documentBytes = encodeBundleDocument(document);
+    const target = pathOf(out, document, documentBytes);
+    const layout = planLayout(document, documentBytes);
     const folder = dirname(target.path);
     const lock = await FileLock.acquire(`${target.path}.lock`, { signal });
     const opened: { close(): Promise<void> }[] = [];

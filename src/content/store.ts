@@ -59,6 +59,18 @@ export interface Resolver {
   resolve(reference: string, options?: OperationOptions): Promise<Descriptor>;
 }
 
+export interface NamedManifest {
+  readonly descriptor: Descriptor;
+  /** Not verified; undefined where it has to be fetched by its digest. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** Optional power: what a name stands for, and its content, are asked for together. */
+export interface ManifestReader {
+  /** @throws EdgeBundleError NOT_FOUND */
+  readManifest(reference: string, options?: OperationOptions): Promise<NamedManifest>;
+}
+
 /** Gives a name to content that the store has. A name that exists moves. */
 export interface Tagger {
   tag(target: Descriptor, reference: string, options?: OperationOptions): Promise<void>;
@@ -98,6 +110,10 @@ export interface Resumable {
 
 export function isMounter(store: object): store is Mounter {
   return 'mount' in store && typeof store.mount === 'function';
+}
+
+export function isManifestReader(store: object): store is ManifestReader {
+  return 'readManifest' in store && typeof store.readManifest === 'function';
 }
 
 export function isReferrers(store: object): store is Referrers {

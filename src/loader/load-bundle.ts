@@ -6,7 +6,7 @@ import type { OperationOptions } from '../content/store.ts';
 import { readContent } from '../content/verify.ts';
 import { EdgeBundleError, throwIfAborted } from '../errors.ts';
 import type { Repository } from '../oci-client/repository.ts';
-import { forEachLimited } from './for-each-limited.ts';
+import { forEachLimited } from '../copy/for-each-limited.ts';
 import type { LoadEvent } from './load-events.ts';
 import type { LoadResult } from './load-result.ts';
 import { type PlannedImage, planLoad, projectsOf } from './load-plan.ts';

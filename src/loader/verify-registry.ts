@@ -3,7 +3,7 @@ import type { Digest } from '../content/digest.ts';
 import { collectGraph } from '../content/graph.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
-import { forEachLimited } from './for-each-limited.ts';
+import { forEachLimited } from '../copy/for-each-limited.ts';
 import { type LoadSource, type PlannedImage, planLoad, type TargetProjects } from './load-plan.ts';
 
 export const defaultConcurrency = 4;

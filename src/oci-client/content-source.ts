@@ -7,6 +7,9 @@ import type { HttpResponse } from './http-response.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { Attempts } from './retry-policy.ts';
 
+/** One for all: a reason that is made for each content costs its stack. */
+const closed = new EdgeBundleError('ABORTED', 'the content is not read any more');
+
 /** Bytes `start` up to, but not including, `end` of a content. */
 export interface Span {
   readonly start: number;
@@ -58,7 +61,7 @@ export class ContentSource {
   /** Ends what is under way. */
   close(): void {
     this.#unlink();
-    this.#stop.abort();
+    this.#stop.abort(closed);
   }
 
   get traffic(): RepositoryAccess['traffic'] {
@@ -114,7 +117,10 @@ export class ContentSource {
   ): Promise<HttpResponse> {
     const { target, what, signal } = this;
     return this.#access.send({
-      ...{ what, attempts, expect, signal },
+      what,
+      attempts,
+      expect,
+      signal,
       method: 'GET',
       path: contentPath(target),
       actions: 'pull',

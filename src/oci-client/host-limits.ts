@@ -1,9 +1,6 @@
 import { abortedError } from '../errors.ts';
 import { pause } from './abortable.ts';
 
-/** Requests that were sent together are refused together: that is one sign, not many. */
-const oneSignMs = 1000;
-
 export interface HostLimitOptions {
   /** How many requests a host is sent at once, and how many bodies it sends. Default: no limit. */
   readonly maxConnectionsPerHost?: number | undefined;
@@ -83,11 +80,16 @@ export class HostLimit {
     return this.#closedUntilMs <= performance.now() && this.#slots.content.count < Math.floor(this.#limit);
   }
 
-  /** The host said that there is too much: half of what is under way, and nothing for as long as it said. */
-  throttled(retryAfterMs = 0): void {
+  /**
+   * The host said that there is too much: half of what is under way, and nothing for as long as it said.
+   *
+   * @param sentMs when it was asked, on the clock of performance.now()
+   */
+  throttled(sentMs: number, retryAfterMs = 0): void {
     const nowMs = performance.now();
     this.#closedUntilMs = Math.max(this.#closedUntilMs, nowMs + retryAfterMs);
-    if (nowMs - this.#loweredMs < oneSignMs) return;
+    // What was sent together is refused together: that is one sign, not many.
+    if (sentMs < this.#loweredMs) return;
     this.#loweredMs = nowMs;
     const underway = Math.max(this.#slots.answer.count, this.#slots.content.count);
     this.#limit = Math.max(1, Math.floor(Math.min(this.#limit, underway) / 2));

@@ -4,7 +4,7 @@ import type { Descriptor } from '../content/descriptor.ts';
 import { digestAlgorithm, digestOf, isDigest } from '../content/digest.ts';
 import { detectManifestType, parseManifest } from '../content/manifest.ts';
 import { isManifest, manifestAccept } from '../content/media-types.ts';
-import type { OperationOptions } from '../content/store.ts';
+import type { NamedManifest, OperationOptions } from '../content/store.ts';
 import { bytesOf, maxManifestBytes, readContent, verified } from '../content/verify.ts';
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { fetchContent } from './fetch-content.ts';
@@ -13,6 +13,7 @@ import { manifestName, putManifest } from './put-manifest.ts';
 import { isTag } from './reference.ts';
 import type { ReferrersIndex } from './referrers-index.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import { transientFailure } from './retry-policy.ts';
 
 /**
  * What a tag or a digest stands for: a HEAD (OCI distribution-spec v1.1, "Checking if content exists in the registry"),
@@ -25,22 +26,42 @@ export async function resolveManifest(
   reference: string,
   options: OperationOptions = {},
 ): Promise<Descriptor> {
-  ensureTagOrDigest(reference);
-  const request = {
-    what: `cannot resolve ${manifestName(access, reference)}`,
-    path: `manifests/${reference}`,
-    actions: 'pull',
-    headers: { accept: manifestAccept.join(', ') },
-    expect: [200],
-    signal: options.signal,
-  } as const;
+  const request = manifestRequest(access, reference, options);
   const head = await access.send({ ...request, method: 'HEAD' });
   await head.discard();
-  const resolved = described(head) ?? (await describeBody(await access.send({ ...request, method: 'GET' }), reference));
-  if (isDigest(reference) && resolved.digest !== reference) {
-    throw new EdgeBundleError('DIGEST_MISMATCH', `${request.what}: ${head.url.host} has ${resolved.digest} there`);
-  }
+  const resolved =
+    described(head) ?? (await readBody(await access.send({ ...request, method: 'GET' }), reference)).descriptor;
+  ensureDigest(head, reference, resolved);
   return resolved;
+}
+
+/**
+ * What a tag or a digest stands for together with its content: one GET instead of a HEAD and a GET. Where there are
+ * mirrors that is left apart, since not every one that has the content may say what a tag stands for.
+ *
+ * @throws EdgeBundleError as `resolveManifest` does
+ */
+export async function readManifest(
+  access: RepositoryAccess,
+  reference: string,
+  options: OperationOptions = {},
+): Promise<NamedManifest> {
+  const request = manifestRequest(access, reference, options);
+  const onlyResolved = async (): Promise<NamedManifest> => ({
+    descriptor: await resolveManifest(access, reference, options),
+    bytes: undefined,
+  });
+  if (await access.hasMirrors()) return onlyResolved();
+  const response = await access.send({ ...request, method: 'GET' });
+  try {
+    const { descriptor, bytes } = await readBody(response, reference);
+    ensureDigest(response, reference, descriptor);
+    return { descriptor, bytes };
+  } catch (error) {
+    // It broke off: what is fetched by its digest is gone on with where it stopped.
+    if (transientFailure(error) === undefined) throw error;
+    return onlyResolved();
+  }
 }
 
 /**
@@ -112,11 +133,35 @@ function described(head: HttpResponse): Descriptor | undefined {
   return { mediaType: contentType, digest, size: contentLength };
 }
 
-async function describeBody(response: HttpResponse, reference: string): Promise<Descriptor> {
-  const bytes = await response.read(maxManifestBytes + 1);
-  if (bytes.byteLength > maxManifestBytes) {
-    throw new EdgeBundleError('CONTENT_TOO_LARGE', `${response.what}: it has more than ${maxManifestBytes} bytes`);
+function manifestRequest(access: RepositoryAccess, reference: string, { signal }: OperationOptions) {
+  ensureTagOrDigest(reference);
+  return {
+    what: `cannot resolve ${manifestName(access, reference)}`,
+    path: `manifests/${reference}`,
+    actions: 'pull',
+    headers: { accept: manifestAccept.join(', ') },
+    expect: [200],
+    signal,
+  } as const;
+}
+
+function ensureDigest({ what, url }: HttpResponse, reference: string, { digest }: Descriptor): void {
+  if (!isDigest(reference) || digest === reference) return;
+  throw new EdgeBundleError('DIGEST_MISMATCH', `${what}: ${url.host} has ${digest} there`);
+}
+
+/** The digest is the registry's word where it gives one: whoever keeps the bytes verifies them. */
+async function readBody(
+  response: HttpResponse,
+  reference: string,
+): Promise<{ readonly descriptor: Descriptor; readonly bytes: Buffer }> {
+  const announced = Number(response.header('content-length') ?? 0);
+  if (announced > maxManifestBytes) {
+    response.body.destroy();
+    throw tooLarge(response, String(announced));
   }
+  const bytes = await response.read(maxManifestBytes + 1);
+  if (bytes.byteLength > maxManifestBytes) throw tooLarge(response, `more than ${maxManifestBytes}`);
   const { contentType } = response;
   const detected = detectManifestType(bytes);
   const mediaType = contentType !== undefined && isManifest(contentType) ? contentType : (detected ?? contentType);
@@ -126,8 +171,17 @@ async function describeBody(response: HttpResponse, reference: string): Promise<
       `${response.what}: ${response.url.host} has something else than a manifest there`,
     );
   }
-  const digest = digestOf(bytes, isDigest(reference) ? digestAlgorithm(reference) : 'sha256');
-  return { mediaType, digest, size: bytes.byteLength };
+  const named = response.header('docker-content-digest');
+  const algorithm = isDigest(reference) ? digestAlgorithm(reference) : 'sha256';
+  const digest = named !== undefined && isDigest(named) ? named : digestOf(bytes, algorithm);
+  return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes };
+}
+
+function tooLarge({ what }: HttpResponse, bytes: string): EdgeBundleError {
+  return new EdgeBundleError(
+    'CONTENT_TOO_LARGE',
+    `${what}: it has ${bytes} bytes; at most ${maxManifestBytes} are read`,
+  );
 }
 
 function ensureTagOrDigest(reference: string): void {

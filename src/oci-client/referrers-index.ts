@@ -37,13 +37,16 @@ export class ReferrersIndex {
   readonly #access: RepositoryAccess;
   #lastChange: Promise<unknown> = Promise.resolve();
   #hasApi = true;
+  /** The first question tells whether there is such an API: the others wait for its answer. */
+  #firstAnswer: Promise<unknown> | undefined;
 
   constructor(access: RepositoryAccess) {
     this.#access = access;
   }
 
   async list(subject: Descriptor, options: ReferrersOptions = {}): Promise<readonly Descriptor[]> {
-    const listed = this.#hasApi ? await this.#ask(subject, options) : undefined;
+    if (this.#firstAnswer !== undefined) await this.#firstAnswer;
+    const listed = this.#hasApi ? await this.#askFirst(subject, options) : undefined;
     if (listed !== undefined) return listed;
     const tag = fallbackTag(subject);
     if (options.knownTags?.has(tag) === false) return [];
@@ -56,6 +59,12 @@ export class ReferrersIndex {
     const change = this.#lastChange.then(() => this.#add(referrer, options));
     this.#lastChange = change.catch(() => undefined);
     return change;
+  }
+
+  #askFirst(subject: Descriptor, options: OperationOptions): Promise<readonly Descriptor[] | undefined> {
+    const answer = this.#ask(subject, options);
+    this.#firstAnswer ??= answer.catch(() => undefined);
+    return answer;
   }
 
   /** Undefined where the registry has no such API for this repository; then it is not asked again. */

@@ -12,8 +12,11 @@ import { transientFailure } from './retry-policy.ts';
 import type { Traffic } from './traffic.ts';
 import type { HttpRequest, Transport } from './transport.ts';
 
-export interface RegistryRequest extends Omit<HttpRequest, 'url' | 'authorization' | 'peer'> {
-  readonly repository: string;
+/** Where a request goes, and who sends it. */
+type Address = 'url' | 'authorization' | 'peer';
+type UnaddressedRequest = Omit<HttpRequest, Address>;
+
+export interface RegistryRequest extends UnaddressedRequest {
   /** Below the repository (`blobs/sha256:…`), or an address that the registry gave. */
   readonly path: string | URL;
   readonly actions: 'pull' | 'pull,push' | 'pull,push,delete';
@@ -52,6 +55,11 @@ export class RegistryConnection {
     return this.#context.transport.traffic;
   }
 
+  /** Whether more than one host is asked for what `repository` has. */
+  async hasMirrors(repository: string): Promise<boolean> {
+    return (await this.#context.routes.find(this.registry, repository)).length > 1;
+  }
+
   /**
    * The answer, with one of the expected statuses, of the first endpoint that has one: where a mirror does not have the
    * content, or fails, the next one is asked. A 401 to a token that was used before is answered with a new token, once,
@@ -60,8 +68,8 @@ export class RegistryConnection {
    * @throws EdgeBundleError NOT_FOUND, AUTH_FAILED, ACCESS_DENIED, CONTENT_TOO_LARGE, REGISTRY_UNAVAILABLE, REGISTRY_ERROR,
    *   and those of `Transport.send`
    */
-  async send(request: RegistryRequest): Promise<HttpResponse> {
-    const { repository, path } = request;
+  async send(repository: string, request: RegistryRequest): Promise<HttpResponse> {
+    const { path } = request;
     const all = await this.#context.routes.find(this.registry, repository);
     if (path instanceof URL) return this.#follow(path, request, all);
     const capability = capabilityFor(path, request);
@@ -153,21 +161,21 @@ export class RegistryConnection {
 
   async #exchange(
     url: URL,
-    request: Omit<HttpRequest, 'url'> & Pick<RegistryRequest, 'expect'>,
+    request: UnaddressedRequest & Pick<RegistryRequest, 'expect'>,
     access: AccessRequest,
   ): Promise<HttpResponse> {
     const { transport, authenticator } = this.#context;
     const { body } = request;
     const { peer, root } = access.endpoint;
     const authorization = await authenticator.authorize(access);
-    const response = await transport.send({ ...request, url, peer, authorization: authorization.header });
+    const response = await transport.send(addressed(request, { url, peer, authorization: authorization.header }));
     const isOwn = response.url.origin === root.origin;
     const canRepeat = body === undefined || body instanceof Uint8Array;
     if (response.status !== 401 || !isOwn) return expected(response, request);
     const renewed = canRepeat ? await authenticator.renew(authorization, response, access) : undefined;
     if (renewed === undefined) return expected(response, request, authorization);
     await response.discard();
-    const repeated = await transport.send({ ...request, url, peer, authorization: renewed.header });
+    const repeated = await transport.send(addressed(request, { url, peer, authorization: renewed.header }));
     return expected(repeated, request, repeated.url.origin === root.origin ? renewed : undefined);
   }
 
@@ -209,6 +217,27 @@ const passedOver = [
   'TRANSFER_INCOMPLETE',
   'SIZE_MISMATCH',
 ] as const;
+
+/** Member by member: V8 makes a new hidden class for each object that is spread, which is only collected late. */
+function addressed(request: UnaddressedRequest, { url, peer, authorization }: Pick<HttpRequest, Address>): HttpRequest {
+  const { what, method, headers, body, extraAnswerMs, isRepeatable, attempts, isContent, staysAtOrigin, signal } =
+    request;
+  return {
+    what,
+    method,
+    url,
+    headers,
+    authorization,
+    peer,
+    body,
+    extraAnswerMs,
+    isRepeatable,
+    attempts,
+    isContent,
+    staysAtOrigin,
+    signal,
+  } satisfies Record<keyof HttpRequest, unknown>;
+}
 
 function capabilityFor(path: string, { actions }: RegistryRequest): Capability {
   if (actions !== 'pull') return 'push';

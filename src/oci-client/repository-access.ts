@@ -2,8 +2,6 @@ import type { HttpResponse } from './http-response.ts';
 import type { RegistryConnection, RegistryRequest } from './registry-connection.ts';
 import type { Traffic } from './traffic.ts';
 
-export type RepositoryRequest = Omit<RegistryRequest, 'repository'>;
-
 /** Requests to one repository of a registry: OCI distribution-spec v1.1, `/v2/<name>/`. */
 export class RepositoryAccess {
   readonly registry: string;
@@ -23,8 +21,13 @@ export class RepositoryAccess {
     return this.#connection.traffic;
   }
 
+  /** Whether more than one host is asked for its content. */
+  hasMirrors(): Promise<boolean> {
+    return this.#connection.hasMirrors(this.name);
+  }
+
   /** @throws EdgeBundleError those of `RegistryConnection.send` */
-  send(request: RepositoryRequest): Promise<HttpResponse> {
-    return this.#connection.send({ ...request, repository: this.name });
+  send(request: RegistryRequest): Promise<HttpResponse> {
+    return this.#connection.send(this.name, request);
   }
 }

@@ -7,7 +7,9 @@ import { isManifest } from '../content/media-types.ts';
 import type {
   ContentStore,
   FetchOptions,
+  ManifestReader,
   Mounter,
+  NamedManifest,
   OperationOptions,
   PushOptions,
   Referrers,
@@ -17,7 +19,7 @@ import type {
   TagLister,
 } from '../content/store.ts';
 import { contentExists, fetchContent } from './fetch-content.ts';
-import { pushManifest, resolveManifest, tagManifest } from './manifests.ts';
+import { pushManifest, readManifest, resolveManifest, tagManifest } from './manifests.ts';
 import { readPages } from './pages.ts';
 import { ReferrersIndex } from './referrers-index.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -35,7 +37,7 @@ const tagsSchema = z.object({ tags: z.array(z.string()).nullish() });
  * AUTH_FAILED, ACCESS_DENIED, TLS_UNTRUSTED, REGISTRY_UNAVAILABLE, TIMEOUT, REGISTRY_ERROR, ABORTED, besides those that the
  * interfaces name.
  */
-export class Repository implements ContentStore, Resolver, Tagger, Mounter, Referrers, TagLister {
+export class Repository implements ContentStore, Resolver, ManifestReader, Tagger, Mounter, Referrers, TagLister {
   readonly repositoryName: string;
   /** The registry. */
   readonly mountScope: string;
@@ -78,6 +80,10 @@ export class Repository implements ContentStore, Resolver, Tagger, Mounter, Refe
   /** @param reference a tag or a digest: `1.27`, `sha256:…` */
   resolve(reference: string, options: OperationOptions = {}): Promise<Descriptor> {
     return resolveManifest(this.#access, reference, options);
+  }
+
+  readManifest(reference: string, options: OperationOptions = {}): Promise<NamedManifest> {
+    return readManifest(this.#access, reference, options);
   }
 
   tag(target: Descriptor, reference: string, options: OperationOptions = {}): Promise<void> {

@@ -141,6 +141,7 @@ export class Transport {
     throwIfAborted(signal);
     const host = this.traffic.hosts.of(url.host);
     const leave = await host.enter(hostUse(request), signal);
+    const sentMs = performance.now();
     try {
       // A connection that is still being made does not listen to the signal.
       const response = await abortable(
@@ -148,14 +149,13 @@ export class Transport {
           origin: url.origin,
           path: `${url.pathname}${url.search}`,
           method,
-          headers: {
-            'user-agent': 'edge-bundle',
+          headers: Object.assign(
             // Digests and sizes are those of the bytes as they are stored.
-            'accept-encoding': 'identity',
-            ...(peer?.origin === url.origin ? peer.headers : {}),
-            ...headers,
-            ...(authorization === undefined ? {} : { authorization }),
-          },
+            { 'user-agent': 'edge-bundle', 'accept-encoding': 'identity' },
+            peer?.origin === url.origin ? peer.headers : undefined,
+            headers,
+            authorization === undefined ? undefined : { authorization },
+          ),
           headersTimeout: this.#headersTimeoutMs + extraAnswerMs,
           body: body ?? null,
           signal: signal ?? null,
@@ -166,7 +166,7 @@ export class Transport {
       const { statusCode: status, headers: responseHeaders, body: content } = response;
       const answer = new HttpResponse({ what, url, status, headers: responseHeaders, body: content, signal });
       if (status === 429 || (status === 503 && retryAfterMs(answer) !== undefined)) {
-        host.throttled(retryAfterMs(answer));
+        host.throttled(sentMs, retryAfterMs(answer));
       } else if (status < 400) {
         host.succeeded();
       }

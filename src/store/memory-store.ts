@@ -13,17 +13,18 @@ import type {
   Resolver,
   Tagger,
 } from '../content/store.ts';
+import { bytesOf, verified } from '../content/verify.ts';
 import { abortedError, EdgeBundleError, throwIfAborted } from '../errors.ts';
 import { rangeBounds } from './byte-range.ts';
 import { describeReferrer, ensureManifestSize } from './manifests.ts';
-import { receive } from './receive.ts';
 import { tagName } from './tag-name.ts';
 
 const chunkBytes = 256 * 1024;
 
 interface StoredManifest {
   readonly descriptor: Descriptor;
-  readonly manifest: Manifest;
+  /** What it refers to, and how it is listed there. */
+  readonly reference: { readonly subject: Digest; readonly referrer: Descriptor } | undefined;
 }
 
 /** Content in memory: for tests, and for what is made on the way and is small. */
@@ -54,8 +55,8 @@ export class MemoryStore implements ContentStore, Resolver, Tagger, Referrers {
       const bytes = this.#find(expected) ?? (await readAll(expected, content, options));
       const { mediaType, digest, size } = expected;
       if (isManifest(mediaType)) {
-        const manifest = parseManifest(bytes, expected);
-        this.#manifests.set(digest, { descriptor: { mediaType, digest, size }, manifest });
+        const descriptor = { mediaType, digest, size };
+        this.#manifests.set(digest, { descriptor, reference: referenceOf(descriptor, parseManifest(bytes, expected)) });
       }
       this.#contents.set(digest, bytes);
     } finally {
@@ -90,9 +91,9 @@ export class MemoryStore implements ContentStore, Resolver, Tagger, Referrers {
 
   referrers(target: Descriptor, options: OperationOptions = {}): Promise<readonly Descriptor[]> {
     return settle(options, () =>
-      [...this.#manifests.values()]
-        .filter(({ manifest }) => manifest.subject?.digest === target.digest)
-        .map(({ descriptor, manifest }) => describeReferrer(descriptor, manifest)),
+      [...this.#manifests.values()].flatMap(({ reference }) =>
+        reference?.subject === target.digest ? [reference.referrer] : [],
+      ),
     );
   }
 
@@ -108,6 +109,11 @@ export class MemoryStore implements ContentStore, Resolver, Tagger, Referrers {
   }
 }
 
+function referenceOf(descriptor: Descriptor, manifest: Manifest): StoredManifest['reference'] {
+  const { subject } = manifest;
+  return subject && { subject: subject.digest, referrer: describeReferrer(descriptor, manifest) };
+}
+
 function settle<T>({ signal }: OperationOptions, task: () => T): Promise<T> {
   return new Promise((resolve) => {
     throwIfAborted(signal);
@@ -120,12 +126,8 @@ function notFound(what: string): EdgeBundleError {
 }
 
 async function readAll(expected: Descriptor, content: Readable, { signal }: OperationOptions): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  const write = (next: readonly Uint8Array[]): Promise<void> => {
-    chunks.push(...next);
-    return Promise.resolve();
-  };
-  await receive(expected, content, { signal, write });
+  const chunks: Buffer[] = [];
+  for await (const chunk of verified(expected, bytesOf(content, signal))) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

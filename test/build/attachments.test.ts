@@ -149,9 +149,10 @@ describe.each([
     expect(referrers).toHaveLength(hasApi ? 10 : 2);
     const gets = requests.filter((request) => request.startsWith('GET') && /\/(manifests|blobs)\//.test(request));
     expect(gets).toHaveLength(new Set(gets).size);
-    // Ten manifests; and where the API is missing, the lists that stand for it.
+    // Ten manifests, one of them by two tags; and where the API is missing, the lists that stand for it.
     const manifests = gets.filter((request) => request.includes('/manifests/'));
-    expect(manifests).toHaveLength(hasApi ? 10 : 13);
+    expect(manifests).toHaveLength(hasApi ? 11 : 14);
+    expect(requests.filter((request) => request.startsWith('HEAD'))).toEqual([]);
   });
 
   it('is left behind where it is not wanted, and not asked for', async () => {

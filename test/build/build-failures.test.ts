@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -105,6 +107,21 @@ describe('a build with a registry that', () => {
     await expectError('REGISTRY_UNAVAILABLE', '8 of 16 images cannot be had', () => build());
     expect(fetched.filter((what) => what === 'far.example tag').length).toBeLessThanOrEqual(3 + concurrency);
     expect(fetched.filter((what) => what === 'near.example tag')).toHaveLength(8);
+  });
+
+  it('lacks a reference keeps the layers of all others from being fetched twice', async () => {
+    failing = (registry, target) => (registry === 'far.example' && target === undefined ? 'NOT_FOUND' : undefined);
+    await expectError('NOT_FOUND', '8 of 16 images cannot be had', () => build());
+    const near = `near.example ${mediaTypes.ociLayerGzip}`;
+    expect(fetched.filter((what) => what === near)).toHaveLength(8);
+    expect(await readdir(out)).toEqual(['.set-aside']);
+    failing = () => undefined;
+    const { bundle, bytes } = await build();
+    expect(fetched.filter((what) => what === near)).toHaveLength(8);
+    expect(bytes.reused.bundles).toBeGreaterThanOrEqual(8 * layerBytes);
+    expect(await readdir(out)).toEqual([basename(dirname(bundle.path))]);
+    const other = await build({ out: await temporaryFolder() });
+    expect(await readFile(bundle.path)).toEqual(await readFile(other.bundle.path));
   });
 
   it('hangs at single blobs is not given up', async () => {

@@ -63,7 +63,8 @@ describe('the connections of a host', () => {
     );
     const all = contents.map(async ({ descriptor }) => readAll(await served.repository.fetch(descriptor)));
     expect((await Promise.all(all)).every((got, number) => contents[number]?.bytes.equals(got))).toBe(true);
-    expect(crowd.most).toBe(16);
+    expect(crowd.most).toBeGreaterThan(4);
+    expect(crowd.most).toBeLessThanOrEqual(16);
     const later = crowd.seen.slice(-40);
     expect(Math.max(...later)).toBeLessThan(12);
     expect(Math.max(...later), 'more again, slowly').toBeGreaterThan(2);

@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+/** The source, or what was compiled from it: the loader that runs TypeScript takes memory of its own. */
+const main = process.env.EDGE_BUNDLE_MAIN ?? new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const loader = main.endsWith('.ts') ? ['--import', 'tsx'] : [];
 
 export interface EdgeBundleOptions {
   /** Set besides PATH; HOME and Docker's configuration of whoever runs the tests are left out. */
@@ -18,7 +20,7 @@ export interface EdgeBundleRun {
 
 /** Starts the real command line in a process of its own. */
 export function startEdgeBundle(args: readonly string[], options: EdgeBundleOptions = {}): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+  return spawn(process.execPath, [...loader, main, ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
