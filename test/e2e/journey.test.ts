@@ -46,6 +46,9 @@ beforeAll(async () => {
   await writeFile(join(folder, 'password'), `${login.password}\n`);
   await pushImages();
   await writeFile(join(folder, 'profile.json'), profile());
+  await mkdir(join(folder, 'packs/store'), { recursive: true });
+  const pack = { name: 'store', version: '1.0.0', layer: 'addon' };
+  await writeFile(join(folder, 'packs/store/pack.json'), JSON.stringify(pack));
 }, 60_000);
 
 afterAll(async () => {
@@ -146,6 +149,8 @@ describe('a profile on its way from a registry with TLS and tokens into another'
   it('is built into a bundle that stores the shared base once', async () => {
     const result = await json([
       ...['build', join(folder, 'profile.json'), '--out', join(folder, 'bundles')],
+      // Packs travel too, which test/cli/build-profiles.test.ts shows: here it is images that are counted.
+      ...['--pack-dir', join(folder, 'packs'), '--charts=false'],
       ...registryFlags(),
     ]);
     expect(result).toMatchObject({ images: images.size });
