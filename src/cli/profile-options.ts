@@ -1,4 +1,4 @@
-import type { InferredOptionTypes, Options } from 'yargs';
+import type { InferredOptionTypes, Options, PositionalOptions } from 'yargs';
 
 const inputGroup = 'Profiles:';
 const renderGroup = 'Charts:';
@@ -99,5 +99,12 @@ export const profileOptions = {
     describe: 'Where renderings are kept (or EDGE_BUNDLE_CACHE_DIR; default: ~/.cache/edge-bundle)',
   },
 } as const satisfies Readonly<Record<string, Options>>;
+
+/** What is given by itself, before the options. */
+export const profilesPositional = {
+  type: 'string',
+  array: true,
+  describe: 'Profiles, packs, charts, Kubernetes manifests, lists of images: files, folders, addresses',
+} as const satisfies PositionalOptions;
 
 export type ProfileArguments = InferredOptionTypes<typeof profileOptions>;

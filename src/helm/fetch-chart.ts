@@ -1,6 +1,6 @@
 import { EdgeBundleError } from '../errors.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
-import { type FetchedChart, fetchArtifact } from './chart-artifact.ts';
+import { type FetchedChart, fetchArtifact } from './fetch-artifact.ts';
 import { ChartDownload, type ChartDownloadOptions } from './chart-download.ts';
 import { findInRepository } from './chart-repository.ts';
 

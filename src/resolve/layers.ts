@@ -1,7 +1,7 @@
 import { digestOf } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { type EdgeBundleError, errorMessage, isEdgeBundleError } from '../errors.ts';
-import type { FetchedChart } from '../helm/chart-artifact.ts';
+import type { FetchedChart } from '../helm/fetch-artifact.ts';
 import { readChart } from '../helm/read-chart.ts';
 import type { PackDefinition } from '../profile/packs/pack-definition.ts';
 import type { ProfilePack } from '../profile/profile-document.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { OperationOptions } from '../content/store.ts';
 import { combineFailures, type EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
-import type { FetchedChart } from '../helm/chart-artifact.ts';
+import type { FetchedChart } from '../helm/fetch-artifact.ts';
 import type { ChartDownloadOptions } from '../helm/chart-download.ts';
 import { packChart } from '../helm/pack-chart.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';

@@ -19,7 +19,7 @@ import {
   withContentOptions,
 } from '../content-options.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
-import { profileOptions } from '../profile-options.ts';
+import { profileOptions, profilesPositional } from '../profile-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { describeUnrendered, ensureRendered, type InputArguments, withResolved } from '../read-inputs.ts';
@@ -60,11 +60,7 @@ export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments,
     describe: 'Download the images of profiles into a content bundle',
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
-        .positional('profiles', {
-          type: 'string',
-          array: true,
-          describe: 'Profiles, packs, charts, Kubernetes manifests, lists of images: files, folders, addresses',
-        })
+        .positional('profiles', profilesPositional)
         .options({ ...options, ...contentOptions, ...profileOptions, ...registryOptions, ...mirrorOptions })
         .example('$0 build store.json', 'Build a bundle in bundles/ from an exported profile')
         .example('$0 build infra.yaml apps.yaml extra-images.txt --name store', 'One bundle from several profiles'),

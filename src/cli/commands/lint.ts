@@ -7,7 +7,7 @@ import type { LintDocument } from '../../report/documents.ts';
 import { formatLint } from '../../report/findings.ts';
 import type { ResolvedProfiles } from '../../resolve/resolved-profiles.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
-import { profileOptions } from '../profile-options.ts';
+import { profileOptions, profilesPositional } from '../profile-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { type InputArguments, withResolved } from '../read-inputs.ts';
@@ -32,11 +32,7 @@ export function lintCommand(terminal: Terminal): CommandModule<GlobalArguments, 
     describe: 'Check profiles for what a cluster with a local registry needs',
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
-        .positional('profiles', {
-          type: 'string',
-          array: true,
-          describe: 'Profiles, packs, charts, Kubernetes manifests, lists of images: files, folders, addresses',
-        })
+        .positional('profiles', profilesPositional)
         .options({ ...options, ...profileOptions, ...registryOptions, ...mirrorOptions })
         .example('$0 lint store.json --pack-dir packs', 'Check a profile and what its packs run')
         .example('$0 lint store.json --check=false', 'Without a network'),

@@ -13,7 +13,7 @@ import type { ResolvedProfiles } from '../../resolve/resolved-profiles.ts';
 import type { GlobalArguments } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
-import { profileOptions } from '../profile-options.ts';
+import { profileOptions, profilesPositional } from '../profile-options.ts';
 import {
   describeUnrendered,
   ensureRendered,
@@ -60,11 +60,7 @@ export function resolveCommand(terminal: Terminal): CommandModule<GlobalArgument
     describe: 'List every image and chart that profiles ask for, and why',
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
-        .positional('profiles', {
-          type: 'string',
-          array: true,
-          describe: 'Profiles, packs, charts, Kubernetes manifests, lists of images: files, folders, addresses',
-        })
+        .positional('profiles', profilesPositional)
         .options({ ...options, ...profileOptions, ...registryOptions, ...mirrorOptions })
         .example('$0 resolve store.json --pack-dir packs', 'List the images of a profile')
         .example('$0 resolve store.json --pack-dir packs --why busybox', 'Show what asks for an image'),
