@@ -1,3 +1,4 @@
+import { redact } from '../redaction.ts';
 import type { EndedRun } from './run-bounded.ts';
 import { defaultMaxMemoryBytes, defaultMaxOutputBytes, defaultTimeoutMs, type HelmLimits } from './run-helm.ts';
 
@@ -22,7 +23,9 @@ export function helmReason(ended: EndedRun, options: HelmReasonOptions): string 
   const { maxOutputBytes = defaultMaxOutputBytes } = options;
   if (ended.outcome === 'timeout') return `it did not end within ${timeoutMs / 1000} s`;
   if (ended.outcome === 'output') return `it gives more than ${maxOutputBytes} bytes`;
-  const { stderr, killedBy } = ended;
+  // Before lines are joined and cut: a part of a secret would not be known for one.
+  const stderr = redact(ended.stderr);
+  const { killedBy } = ended;
   if (outOfMemory.test(stderr)) {
     return `it needs more than ${maxMemoryBytes} bytes of memory`;
   }

@@ -155,8 +155,11 @@ export class CredentialHelper {
 /** What a helper says where it fails; JSON may be an answer, with its secret. */
 function explain(texts: readonly (string | undefined)[], end: string): string {
   const said = texts
-    .filter((text) => text !== undefined && text !== '' && !text.includes('{'))
+    .filter((text) => text !== undefined)
+    .filter((text) => text !== '' && !text.includes('{'))
+    // Before it is cut: a part of a secret would not be known for one.
+    .map((text) => redact(text))
     .join(': ')
     .replace(/[\s\p{C}]+/gu, ' ');
-  return redact(said === '' ? end : `${said.slice(0, maxMessageLength)} (${end})`);
+  return said === '' ? end : `${said.slice(0, maxMessageLength)} (${end})`;
 }

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 
 import { EdgeBundleError, type ErrorCode, isEdgeBundleError } from '../errors.ts';
+import { redact } from '../redaction.ts';
 import type { HttpResponse } from './http-response.ts';
 
 const maxErrorBytes = 64 * 1024;
@@ -47,7 +48,8 @@ export async function responseError(
   options: ResponseErrorOptions = {},
 ): Promise<EdgeBundleError> {
   const { what, status, url } = response;
-  const reason = explain(await bodyText(response));
+  // Before it is cut: a part of a secret would not be known for one.
+  const reason = explain(redact(await bodyText(response)));
   const requestId = status >= 500 ? response.header('x-request-id') : undefined;
   const parts = [
     `${what}: ${url.host} answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),

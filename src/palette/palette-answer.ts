@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 
 import { EdgeBundleError } from '../errors.ts';
+import { redact } from '../redaction.ts';
 
 /** A whole answer of Palette's API. */
 export interface PaletteAnswer {
@@ -51,7 +52,8 @@ export function readAnswer<T>(answer: PaletteAnswer, schema: z.ZodType<T>): T {
 /** What an answer that is no good means. Palette's own words have the form `{code, message, ref}`. */
 export function answerError({ what, host, status, text }: PaletteAnswer): EdgeBundleError {
   const said = `${what}: ${host} answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
-  const reason = explain(text);
+  // Before it is cut: a part of a secret would not be known for one.
+  const reason = explain(redact(text));
   const hint = hints[status] ?? (status >= 500 ? serverHint : undefined);
   return new EdgeBundleError('PALETTE_ERROR', reason === '' ? said : `${said}: ${reason}`, {
     ...(hint === undefined ? {} : { hint }),

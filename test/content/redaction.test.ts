@@ -7,8 +7,22 @@ describe('redact', () => {
   it('removes a registered secret in every form in which it travels', () => {
     const secret = 'p@ss/w ord?';
     registerSecret(secret);
-    const forms = [secret, Buffer.from(secret).toString('base64'), encodeURIComponent(secret)];
+    const forms = [secret, Buffer.from(secret).toString('base64url'), encodeURIComponent(secret), 'p%40ss%2Fw+ord%3F'];
     for (const form of forms) expect(redact(`before ${form} after ${form}`)).toBe('before [redacted] after [redacted]');
+  });
+
+  it('removes it from JSON, and from base64 with its padding and without', () => {
+    const secret = 'say "no" \\ more';
+    registerSecret(secret);
+    const [quoted, base64] = [JSON.stringify({ secret }), Buffer.from(secret).toString('base64')];
+    expect(redact(quoted)).toBe('{"secret":"[redacted]"}');
+    expect(redact(base64)).not.toContain(base64.slice(0, 8));
+    expect(redact(base64.replaceAll('=', ''))).toBe('[redacted]');
+  });
+
+  it('removes the long lines of a key, wherever they are quoted', () => {
+    registerSecret('-----BEGIN KEY-----\nMIIEvgIBADANBgkq\r\nhkiG9w0BAQEFAASC\nshort\n-----END KEY-----\n');
+    expect(redact('|  MIIEvgIBADANBgkq | hkiG9w0BAQEFAASC | short')).toBe('|  [redacted] | [redacted] | short');
   });
 
   it('removes a secret that another one begins with, whichever came first', () => {

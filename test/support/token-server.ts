@@ -43,6 +43,8 @@ export interface TokenServer {
   readonly rootCertificatePath: string;
   /** All that was asked so far. */
   readonly requests: readonly TokenRequest[];
+  /** All tokens that it has given. */
+  readonly issued: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -59,8 +61,10 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
   const authority = await CertificateAuthority.create();
   const signer = await authority.issue(['token.test']);
   const requests: TokenRequest[] = [];
+  const issued: string[] = [];
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    void answer(request, options, signer).then(({ status, body, ...seen }) => {
+    void answer(request, options, signer).then(({ status, body, token, ...seen }) => {
+      if (token !== undefined) issued.push(token);
       requests.push({ method: request.method ?? '', status, ...seen });
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
     });
@@ -78,6 +82,7 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
     issuer,
     rootCertificatePath: authority.certificatePath,
     requests,
+    issued,
     async stop() {
       server.close();
       server.closeAllConnections();
@@ -89,6 +94,7 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
 interface Answer {
   readonly status: number;
   readonly body: object;
+  readonly token?: string;
   readonly user: string | undefined;
   readonly scopes: readonly string[];
 }
@@ -108,7 +114,7 @@ async function answer(request: IncomingMessage, options: TokenServerOptions, sig
   const { expiresInSeconds = 300 } = options;
   const token = signToken(signer, { user, access: granted(user, scopes, options), expiresInSeconds });
   const body = isPost ? { access_token: token } : { token, access_token: '' };
-  return { status: 200, body: { ...body, expires_in: expiresInSeconds }, user, scopes };
+  return { status: 200, body: { ...body, expires_in: expiresInSeconds }, token, user, scopes };
 }
 
 function basicLogin(request: IncomingMessage, options: TokenServerOptions): string | undefined {
