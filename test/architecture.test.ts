@@ -9,7 +9,20 @@ const contracts = [...base, 'content', 'files'];
 const stores = [...contracts, 'oci-client', 'store', 'copy'];
 const formats = [...stores, 'discovery', 'helm', 'artifact', 'bundle'];
 const resolving = [...formats, 'profile', 'resolve'];
-const features = ['profile', 'palette', 'resolve', 'lint', 'harbor', 'serve', 'report', 'build', 'loader', 'iso'];
+const features = [
+  'profile',
+  'palette',
+  'resolve',
+  'lint',
+  'harbor',
+  'serve',
+  'report',
+  'build',
+  'loader',
+  'iso',
+  'preflight',
+];
+const all = [...formats, ...features, 'first-boot'];
 
 /** Which rooms the files of a room may import, besides their own. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -34,8 +47,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   build: formats,
   loader: formats,
   iso: formats,
-  index: [...formats, ...features],
-  cli: [...formats, ...features, 'index'],
+  preflight: [...formats, 'harbor'],
+  'first-boot': [...formats, 'harbor', 'loader', 'preflight'],
+  index: all,
+  cli: [...all, 'index'],
 };
 
 const sources = readSources(fileURLToPath(new URL('../src', import.meta.url)));
