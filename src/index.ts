@@ -7,10 +7,12 @@ export type { ImageSelection } from './build/prepare-image.ts';
 export type { ImageSource, WantedChart, WantedImage } from './build/wanted-content.ts';
 export type {
   BundleAttachment,
+  BundleBase,
   BundleBlob,
   BundleChart,
   BundleContent,
   BundleDocument,
+  BundleFile,
   ContentSource,
 } from './bundle/bundle-document.ts';
 export { BundleReader } from './bundle/bundle-reader.ts';

@@ -10,8 +10,13 @@ export const bundleFormatVersion = 1;
 /** What a reader is ready to hold in memory as `bundle.json`, and many times what a thousand images need. */
 export const maxDocumentBytes = 16 * 1024 * 1024;
 
+const emptyList = 'an empty list is left out';
+
 /** What a bundle's name has to be: it becomes part of a file's name. */
 export const bundleNamePattern = /^(?=.{1,63}$)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
+
+/** What a file of a bundle can be called: one name in a folder, of letters that mean nothing to a shell or a terminal. */
+export const bundleFilePattern = /^(?!\.{1,2}$)(?!-)[A-Za-z0-9._@+~-]{1,128}$/;
 
 /** Where a reference was found. `class` says how sure it is that the cluster asks for it. */
 const sourceSchema = z.object({
@@ -38,13 +43,14 @@ const contentSchema = z.object({
   sources: listOf(sourceSchema),
 });
 
-const chartSchema = z.object({
+const packaged = {
   kind: z.enum(['chart', 'pack']),
   name: z.string().min(1).max(255),
   version: z.string().min(1).max(128),
   ...named,
-  sources: listOf(sourceSchema),
-});
+};
+
+const chartSchema = z.object({ ...packaged, sources: listOf(sourceSchema) });
 
 const attachmentSchema = z.object({
   ...named,
@@ -52,13 +58,34 @@ const attachmentSchema = z.object({
   subject: digestSchema,
 });
 
-const blobSchema = z.object({
+const sized = {
   digest: digestSchema.refine((digest) => digest.startsWith('sha256:'), { error: 'expected a sha256 digest' }),
   size: z.int().nonnegative(),
-  storage: z.enum(['stored', 'zstd']),
+};
+
+const blobSchema = z.object({ ...sized, storage: z.enum(['stored', 'zstd']) });
+
+const fileSchema = z.object({
+  name: z.string().regex(bundleFilePattern),
+  executable: z.boolean(),
+  ...named,
+  /** Of the file itself: the one layer of the manifest that `digest` names. */
+  content: z.object(sized),
 });
 
-const documentSchema = z.object({
+const baseSchema = z.object({
+  name: z.string().regex(bundleNamePattern),
+  /** Of the base's `bundle.json`. */
+  digest: digestSchema.refine((digest) => digest.startsWith('sha256:'), { error: 'expected a sha256 digest' }),
+  /** What the base, or a base of it, has, and this bundle has not: where the registry may have blobs of the base. */
+  images: listOf(z.object(named)),
+  charts: listOf(z.object(packaged)),
+  attachments: listOf(attachmentSchema),
+  /** What the images of this bundle need and only the base has. */
+  blobs: uniqueListOf(z.object(sized), ({ digest }) => digest, 'a digest is listed twice'),
+});
+
+const membersSchema = z.object({
   formatVersion: z.literal(bundleFormatVersion),
   name: z.string().regex(bundleNamePattern),
   /** `linux/amd64`; empty where indexes were kept as they are. */
@@ -69,14 +96,24 @@ const documentSchema = z.object({
   images: listOf(contentSchema),
   charts: listOf(chartSchema),
   /** Signatures, attestations and SBOMs, each behind what it is about; absent where there are none. */
-  attachments: listOf(attachmentSchema)
-    .refine((attachments) => attachments.length > 0, { error: 'an empty list is left out' })
+  attachments: listOf(attachmentSchema).refine(isFilled, { error: emptyList }).optional(),
+  /** Files for whoever takes them out, as OCI artifacts; absent where there are none. */
+  files: uniqueListOf(fileSchema, ({ name }) => name, 'a name is given twice')
+    .refine(isFilled, { error: emptyList })
     .optional(),
+  /** What a delta builds on; absent where the bundle is complete by itself. */
+  base: baseSchema.optional(),
   /** All blobs and manifests, each once, in the order of the file's entries. */
-  blobs: listOf(blobSchema).refine((blobs) => new Set(blobs.map(({ digest }) => digest)).size === blobs.length, {
-    error: 'a digest is listed twice',
-  }),
+  blobs: uniqueListOf(blobSchema, ({ digest }) => digest, 'a digest is listed twice'),
 });
+
+const documentSchema = membersSchema.refine(
+  ({ base, blobs }) => {
+    const expected = new Set(base?.blobs.map(({ digest }) => digest));
+    return !blobs.some(({ digest }) => expected.has(digest));
+  },
+  { path: ['base', 'blobs'], error: 'a blob that the bundle has itself is not expected from its base' },
+);
 
 const otherVersionSchema = z.object({ formatVersion: z.int().refine((version) => version !== bundleFormatVersion) });
 
@@ -88,6 +125,10 @@ export type BundleContent = z.infer<typeof contentSchema>;
 export type BundleChart = z.infer<typeof chartSchema>;
 /** What belongs to an image or chart: a signature, an attestation, an SBOM. */
 export type BundleAttachment = z.infer<typeof attachmentSchema>;
+/** A file for whoever takes it out of the bundle: no registry gets it. */
+export type BundleFile = z.infer<typeof fileSchema>;
+/** What a delta builds on. */
+export type BundleBase = z.infer<typeof baseSchema>;
 /** Anything in a bundle that has a name. */
 export type NamedContent = Pick<BundleContent, keyof typeof named>;
 export type ContentSource = z.infer<typeof sourceSchema>;
@@ -151,9 +192,14 @@ export function blobDescriptor({ digest, size }: { readonly digest: Digest; read
   return { mediaType: mediaTypes.octetStream, digest, size };
 }
 
-/** All that has a name: images, charts, and what belongs to them. */
-export function namedContents({ images, charts, attachments = [] }: BundleDocument): readonly NamedContent[] {
-  return [...images, ...charts, ...attachments];
+/** All that has a name: images, charts, what belongs to them, and files. */
+export function namedContents({
+  images,
+  charts,
+  attachments = [],
+  files = [],
+}: BundleDocument): readonly NamedContent[] {
+  return [...images, ...charts, ...attachments, ...files];
 }
 
 /** The descriptor of an image, chart or attachment. */
@@ -178,6 +224,15 @@ function listOf<T>(element: z.ZodType<T>): z.ZodType<T[]> {
       }
       return elements;
     });
+}
+
+/** The same, in which no two elements have one key. */
+function uniqueListOf<T>(element: z.ZodType<T>, keyOf: (element: T) => string, error: string): z.ZodType<T[]> {
+  return listOf(element).refine((elements) => new Set(elements.map(keyOf)).size === elements.length, { error });
+}
+
+function isFilled(elements: readonly unknown[]): boolean {
+  return elements.length > 0;
 }
 
 function parseAs(code: ErrorCode, document: unknown): BundleDocument {

@@ -92,8 +92,7 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
   fetch(target: Descriptor, options: FetchOptions = {}): Promise<Readable> {
     const entry = this.#blobs.get(target.digest);
     if (entry?.size !== target.size) {
-      const what = entry === undefined ? '' : ` with ${target.size} bytes (it has ${entry.size})`;
-      return Promise.reject(new EdgeBundleError('NOT_FOUND', `${target.digest}${what} is not in bundle ${this.id}`));
+      return Promise.reject(this.#notFound(target, entry));
     }
     const { start = 0, end = entry.size } = options.range ?? {};
     if (start < 0 || start > end || end > entry.size) {
@@ -134,6 +133,16 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
 
   async close(): Promise<void> {
     await this.#files.close();
+  }
+
+  #notFound({ digest, size }: Descriptor, entry: BundleEntry | undefined): EdgeBundleError {
+    const { base } = this.document;
+    const what = entry === undefined ? '' : ` with ${size} bytes (it has ${entry.size})`;
+    const message = `${digest}${what} is not in bundle ${this.id}`;
+    if (!base?.blobs.some((blob) => blob.digest === digest)) return new EdgeBundleError('NOT_FOUND', message);
+    return new EdgeBundleError('NOT_FOUND', `${message}, but in its base '${base.name}' (${base.digest})`, {
+      hint: 'It is a delta: load its base first, or merge the two.',
+    });
   }
 
   async *#read(

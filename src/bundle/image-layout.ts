@@ -12,7 +12,7 @@ export function blobPath(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
-/** `index.json`: each image, chart and attachment under its reference (image-spec v1.1, annotations.md, `org.opencontainers.image.ref.name`). */
+/** `index.json`: each image, chart, attachment and file under its reference (image-spec v1.1, annotations.md, `org.opencontainers.image.ref.name`). */
 export function encodeIndex(document: BundleDocument): Buffer {
   const manifests = namedContents(document).map(({ mediaType, digest, size, reference }) => ({
     mediaType,

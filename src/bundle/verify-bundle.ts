@@ -1,12 +1,12 @@
-import { contentDescriptor, namedContents } from './bundle-document.ts';
-import { collectGraph } from '../content/graph.ts';
 import { mediaTypes } from '../content/media-types.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { ContentVerifier } from '../content/verify.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import type { BundleBase } from './bundle-document.ts';
 import type { BundleEntry } from './bundle-layout.ts';
 import { reservedFrameBytes } from './bundle-layout.ts';
 import type { BundleReader } from './bundle-reader.ts';
+import { findIncomplete } from './completeness.ts';
 import { reservedFrame } from './seek-table.ts';
 import { tarBlockBytes, tarEntry, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
 
@@ -22,13 +22,16 @@ export interface BundleVerification {
   readonly blobs: number;
   /** Of all blobs. */
   readonly bytes: number;
+  /** Of a delta: what its base has to bring. */
+  readonly base: BundleBase | undefined;
   /** Everything that is not as it has to be; empty where the bundle is good. */
   readonly failures: readonly EdgeBundleError[];
 }
 
 /**
  * Reads the whole bundle: every header, every blob against its digest, all that lies between; and every image's graph,
- * whether all that it needs is in the bundle. Goes on after a failure, so that all are found in one run.
+ * whether all that it needs is in the bundle or, of a delta, among what is expected of its base. Goes on after a failure, so
+ * that all are found in one run.
  *
  * @throws EdgeBundleError FILE_FAILED where the media cannot be read, ABORTED
  */
@@ -62,23 +65,13 @@ export async function verifyBundle(
     const start = last === undefined ? 0 : last.tarOffset + tarBlockBytes + last.size + tarPaddingBytes(last.size);
     await expectArchive(bundle, start, Buffer.alloc(tarTrailerBytes), 'the end of the archive');
   });
-  for (const content of namedContents(document)) {
-    await check(async () => {
-      const graph = await collectGraph(bundle, contentDescriptor(content), { signal });
-      for (const blob of graph.blobs) {
-        if (await bundle.exists(blob)) continue;
-        throw new EdgeBundleError(
-          'CONTENT_MISSING',
-          `${content.reference} needs ${blob.digest}, which is not in the bundle`,
-        );
-      }
-    });
-  }
+  failures.push(...(await findIncomplete(bundle, options)));
   return {
     images: document.images.length,
     charts: document.charts.length,
     blobs: document.blobs.length,
     bytes: document.blobs.reduce((sum, { size }) => sum + size, 0),
+    base: document.base,
     failures,
   };
 }

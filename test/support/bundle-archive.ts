@@ -25,9 +25,11 @@ export function archiveFiles(document: BundleDocument, contents: readonly Conten
   const index = {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: [...document.images, ...document.charts].map(({ mediaType, digest, size, reference }) => {
-      return { mediaType, digest, size, annotations: { 'org.opencontainers.image.ref.name': reference } };
-    }),
+    manifests: [...document.images, ...document.charts, ...(document.attachments ?? []), ...(document.files ?? [])].map(
+      ({ mediaType, digest, size, reference }) => {
+        return { mediaType, digest, size, annotations: { 'org.opencontainers.image.ref.name': reference } };
+      },
+    ),
   };
   return [
     { path: 'oci-layout', content: Buffer.from('{"imageLayoutVersion":"1.0.0"}') },
