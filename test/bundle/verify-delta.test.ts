@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import type { BundleBase, BundleDocument } from '../../src/bundle/bundle-document.ts';
+import type { BundleBase } from '../../src/bundle/bundle-document.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { type BundleVerification, verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { mediaTypes } from '../../src/content/media-types.ts';
@@ -30,19 +30,22 @@ afterEach(async () => {
   await rm(out, { recursive: true, force: true });
 });
 
-/** A bundle of `app` that leaves `blobs` to its base. */
-async function planDelta(blobs: readonly Content[], more: Partial<BundleDocument> = {}): Promise<PlannedBundle> {
-  const planned = await planBundle({ 'docker.io/library/app:1': app });
-  const left = new Set(blobs.map(({ descriptor }) => descriptor.digest));
-  const isKept = ({ descriptor: { digest } }: Content): boolean => !left.has(digest);
-  const base: BundleBase = {
+function baseOf(blobs: readonly Content[]): BundleBase {
+  return {
     ...{ name: 'core', digest: sha256('bundle.json of the base'), images: [], charts: [], attachments: [] },
     blobs: blobs.map(({ descriptor: { digest, size } }) => ({ digest, size })),
   };
+}
+
+/** A bundle of `app` that leaves `blobs` to its base. */
+async function planDelta(blobs: readonly Content[], base = baseOf(blobs)): Promise<PlannedBundle> {
+  const planned = await planBundle({ 'docker.io/library/app:1': app });
+  const left = new Set(blobs.map(({ descriptor }) => descriptor.digest));
+  const isKept = ({ descriptor: { digest } }: Content): boolean => !left.has(digest);
   const kept = planned.document.blobs.filter(({ digest }) => !left.has(digest));
   return {
     ...planned,
-    document: { ...planned.document, blobs: kept, base, ...more },
+    document: { ...planned.document, blobs: kept, base },
     contents: planned.contents.filter(isKept),
     stored: planned.stored.filter(isKept),
   };
@@ -87,18 +90,14 @@ describe('a delta', () => {
     ['a base blob that nothing needs', [old], [old, other], 'BUNDLE_INVALID', `${other.descriptor.digest} is expected`],
     ['a manifest that only its base has', [old, app], [old, app], 'NOT_FOUND', 'in its base'],
   ] as const)('is refused with %s', async (_, left, named, code, message) => {
-    const planned = await planDelta(left);
-    const blobs = named.map(({ descriptor: { digest, size } }) => ({ digest, size }));
-    const base: BundleBase = { ...(planned.document.base as BundleBase), blobs };
-    const { failures } = await verify({ ...planned, document: { ...planned.document, base } });
+    const { failures } = await verify(await planDelta(left, baseOf(named)));
     expect(failures.map((failure) => failure.code)).toEqual([code]);
     expect(failures[0]?.message).toContain(message);
   });
 
   it('is refused where a base blob has another size than its image says', async () => {
-    const planned = await planDelta([old]);
-    const base: BundleBase = { ...(planned.document.base as BundleBase), blobs: [{ ...old.descriptor, size: 4999 }] };
-    const { failures } = await verify({ ...planned, document: { ...planned.document, base } });
+    const wrong = { ...old, descriptor: { ...old.descriptor, size: 4999 } };
+    const { failures } = await verify(await planDelta([old], baseOf([wrong])));
     expect(failures.map(({ code }) => code)).toEqual(['CONTENT_MISSING']);
   });
 });
