@@ -7,12 +7,13 @@ import {
   compressedFrameContentBytes,
   type FrameRun,
   planLayout,
-  reservedFrameBytes,
   storedFrameContentBytes,
 } from '../../src/bundle/bundle-layout.ts';
-import { encodeSeekTable, type FrameSizes, reservedFrame } from '../../src/bundle/seek-table.ts';
+import { encodeSeekTable, type FrameSizes } from '../../src/bundle/seek-table.ts';
+import { encodeSignatureFile } from '../../src/bundle/signature-file.ts';
 import { storedFrameBytes } from '../../src/bundle/stored-frame.ts';
-import { tarHeader, tarPaddingBytes, tarTrailerBytes } from '../../src/bundle/tar-entry.ts';
+import { frameChunk } from '../../src/bundle/stored-run.ts';
+import { tarEntry, tarHeader, tarPaddingBytes, tarTrailerBytes } from '../../src/bundle/tar-entry.ts';
 import { compressFrame } from '../../src/bundle/zstd-codec.ts';
 import { type Descriptor, describe } from '../../src/content/descriptor.ts';
 import { type Digest, digestOf } from '../../src/content/digest.ts';
@@ -88,8 +89,12 @@ interface Frame extends FrameSizes {
 }
 
 function framesOf(run: FrameRun, layout: BundleLayout, contents: ReadonlyMap<Digest, Buffer>): readonly Frame[] {
-  if (run.kind === 'reserved') {
-    return [{ compressed: reservedFrameBytes, content: 0, bytes: reservedFrame(reservedFrameBytes) }];
+  if (layout.entries[run.firstEntry] === layout.signatures) {
+    const { path } = layout.signatures;
+    const none = encodeSignatureFile(digestOf(layout.documentBytes), []);
+    const entry = tarEntry(path, none, layout.document.sourceDateEpoch);
+    const bytes = Buffer.concat(frameChunk({ start: 0, contentBytes: entry.byteLength }, 0, entry));
+    return [{ compressed: bytes.byteLength, content: entry.byteLength, bytes }];
   }
   if (run.kind === 'stored') {
     return cut(run.contentBytes, storedFrameContentBytes).map(([start, end]) => {

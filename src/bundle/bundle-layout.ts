@@ -1,8 +1,9 @@
 import type { Digest } from '../content/digest.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { BundleDocument } from './bundle-document.ts';
-import { blobPath, documentPath, encodeIndex, indexPath, ociLayoutFile } from './image-layout.ts';
+import { blobPath, documentPath, encodeIndex, indexPath, ociLayoutFile, signaturePath } from './image-layout.ts';
 import { maxFrames } from './seek-table.ts';
+import { signatureFileBytes } from './signature-file.ts';
 import { tarEntryBytes, tarTrailerBytes } from './tar-entry.ts';
 
 /** The most content of a compressed frame: what is decompressed to read one byte of it. */
@@ -17,22 +18,19 @@ export const storedFrameContentBytes = 512 * 1024 * 1024;
 /** Compressed blobs up to this size share frames; a larger one has frames of its own. */
 export const packedBlobBytes = 256 * 1024;
 
-/** A skippable frame behind `bundle.json`: a signature made later takes its place, and nothing behind it moves. */
-export const reservedFrameBytes = 16 * 1024;
-
 /** A file of the archive. Offsets and sizes are in bytes of the archive, which is what all frames contain together. */
 export interface BundleEntry {
   readonly path: string;
   readonly size: number;
   /** Of the header. */
   readonly tarOffset: number;
-  /** Undefined for the three files before the blobs. */
+  /** Undefined for the four files before the blobs. */
   readonly digest?: Digest | undefined;
 }
 
 /** Frames that follow each other, and whose content is cut at the same size. */
 export interface FrameRun {
-  readonly kind: 'zstd' | 'stored' | 'reserved';
+  readonly kind: 'zstd' | 'stored';
   /** The entries whose headers, content and padding it holds: [first, end). Empty for the archive's trailer. */
   readonly firstEntry: number;
   readonly endEntry: number;
@@ -50,7 +48,10 @@ export interface FrameRun {
 export interface BundleLayout {
   readonly document: BundleDocument;
   readonly documentBytes: Buffer;
+  /** The files of the first run: `bundle.json`, and what follows from it. */
   readonly head: readonly { readonly path: string; readonly bytes: Buffer }[];
+  /** The file behind `bundle.json` that has its signatures: the one thing that does not follow from it. */
+  readonly signatures: BundleEntry;
   readonly entries: readonly BundleEntry[];
   readonly runs: readonly FrameRun[];
   readonly frameCount: number;
@@ -68,21 +69,23 @@ export function planLayout(document: BundleDocument, documentBytes: Buffer): Bun
   ];
   const entries: BundleEntry[] = [];
   let tarOffset = 0;
-  const addEntry = (path: string, size: number, digest?: Digest): void => {
-    entries.push({ path, size, digest, tarOffset });
+  const addEntry = (path: string, size: number, digest?: Digest): BundleEntry => {
+    const entry = { path, size, digest, tarOffset };
+    entries.push(entry);
     tarOffset += tarEntryBytes(size);
+    return entry;
   };
   for (const { path, bytes } of head) addEntry(path, bytes.byteLength);
+  const signatures = addEntry(signaturePath, signatureFileBytes);
+  const firstBlob = entries.length;
   for (const { digest, size } of document.blobs) addEntry(blobPath(digest), size, digest);
 
   const runs: FrameRun[] = [];
   let frameCount = 0;
   const addRun = (kind: FrameRun['kind'], firstEntry: number, endEntry: number, contentBytes: number): void => {
     const previous = runs.at(-1);
-    const frames =
-      kind === 'reserved'
-        ? 1
-        : Math.ceil(contentBytes / (kind === 'stored' ? storedFrameContentBytes : compressedFrameContentBytes));
+    const cut = kind === 'stored' ? storedFrameContentBytes : compressedFrameContentBytes;
+    const frames = Math.ceil(contentBytes / cut);
     runs.push({
       kind,
       firstEntry,
@@ -98,14 +101,14 @@ export function planLayout(document: BundleDocument, documentBytes: Buffer): Bun
     entries.slice(first, end).reduce((sum, { size }) => sum + tarEntryBytes(size), 0);
 
   addRun('zstd', 0, head.length, bytesOf(0, head.length));
-  addRun('reserved', head.length, head.length, 0);
+  addRun('stored', head.length, firstBlob, bytesOf(head.length, firstBlob));
   const isPacked = (blob: { storage: string; size: number } | undefined): boolean =>
     blob?.storage === 'zstd' && blob.size <= packedBlobBytes;
   for (let first = 0; first < document.blobs.length;) {
     const { blobs } = document;
     let end = first + 1;
     if (isPacked(blobs[first])) while (isPacked(blobs[end])) end += 1;
-    const [from, to] = [first + head.length, end + head.length];
+    const [from, to] = [first + firstBlob, end + firstBlob];
     addRun(blobs[first]?.storage ?? 'stored', from, to, bytesOf(from, to));
     first = end;
   }
@@ -116,5 +119,5 @@ export function planLayout(document: BundleDocument, documentBytes: Buffer): Bun
       `the blobs that bundle.json names take ${frameCount} frames; a bundle has at most ${maxFrames}`,
     );
   }
-  return { document, documentBytes, head, entries, runs, frameCount };
+  return { document, documentBytes, head, signatures, entries, runs, frameCount };
 }

@@ -14,8 +14,14 @@ import {
 import type { FrameReader } from './frame-reader.ts';
 import type { BundleEntry, BundleLayout } from './bundle-layout.ts';
 import { PartFiles } from './part-files.ts';
-import { readHead } from './read-head.ts';
+import { type BundleHead, type BundleTrust, readHead } from './read-head.ts';
+import type { BundleSignature } from './signature-file.ts';
 import { tarBlockBytes } from './tar-entry.ts';
+
+export interface OpenBundleOptions {
+  /** Default: anything that is sound is taken. */
+  readonly trust?: BundleTrust | undefined;
+}
 
 /**
  * A content bundle as a store: reads any blob, or a range of it, in place. The file, or its parts, may be on read-only
@@ -30,15 +36,18 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
   readonly #blobs: ReadonlyMap<Digest, BundleEntry>;
   readonly #contents: ReadonlyMap<string, NamedContent>;
   readonly layout: BundleLayout;
+  /** As they are in the file: whether they are good is for `trust` to say. */
+  readonly signatures: readonly BundleSignature[];
   /** The first 16 hex digits of `digest`. */
   readonly id: string;
   /** Of `bundle.json`. */
   readonly digest: Digest;
 
-  private constructor(files: PartFiles, layout: BundleLayout, frames: FrameReader) {
+  private constructor(files: PartFiles, { layout, frames, signatures }: BundleHead) {
     this.#files = files;
     this.#frames = frames;
     this.layout = layout;
+    this.signatures = signatures;
     const { id, digest } = bundleIdentity(layout.documentBytes);
     this.id = id;
     this.digest = digest;
@@ -58,13 +67,13 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
 
   /**
    * @param path the bundle; its name without `_part00` where it is in parts; one of its parts; or the folder it is alone in
-   * @throws EdgeBundleError FILE_FAILED, BUNDLE_INVALID, BUNDLE_PART_MISSING, UNSUPPORTED
+   * @throws EdgeBundleError FILE_FAILED, BUNDLE_INVALID, BUNDLE_PART_MISSING, SIGNATURE_INVALID, UNSUPPORTED, and what `trust`
+   *   throws: then nothing in the bundle has been used
    */
-  static async open(path: string): Promise<BundleReader> {
+  static async open(path: string, { trust }: OpenBundleOptions = {}): Promise<BundleReader> {
     const files = await PartFiles.open(path);
     try {
-      const { layout, frames } = await readHead(files);
-      return new BundleReader(files, layout, frames);
+      return new BundleReader(files, await readHead(files, trust));
     } catch (error) {
       await files.close();
       throw error;
@@ -124,11 +133,6 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
    */
   readArchive(tarOffset: number, length: number): AsyncGenerator<Buffer> {
     return this.#frames.read(tarOffset, length);
-  }
-
-  /** The content of the frame that is kept free for a signature, with its header. */
-  readReservedFrame(): Promise<Buffer> {
-    return this.#frames.readReserved();
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { EdgeBundleError } from '../errors.ts';
 import { freeBytes } from '../files/free-space.ts';
-import { type BundleLayout, type FrameRun, reservedFrameBytes } from './bundle-layout.ts';
+import type { BundleLayout, FrameRun } from './bundle-layout.ts';
 import { PartialFile } from './partial-file.ts';
 import { seekTableBytes } from './seek-table.ts';
 import { storedRunBytes } from './stored-run.ts';
@@ -14,7 +14,6 @@ export function peakBundleBytes(layout: BundleLayout): number {
 }
 
 function peakRunBytes({ kind, contentBytes, frameCount }: FrameRun): number {
-  if (kind === 'reserved') return reservedFrameBytes;
   return kind === 'stored' ? storedRunBytes(contentBytes) : contentBytes + frameCount * compressedFrameOverheadBytes;
 }
 

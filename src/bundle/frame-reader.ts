@@ -4,7 +4,6 @@ import {
   compressedFrameContentBytes,
   type FrameRun,
   maxCompressedFrameBytes,
-  reservedFrameBytes,
   storedFrameContentBytes,
 } from './bundle-layout.ts';
 import type { PartFiles } from './part-files.ts';
@@ -55,11 +54,6 @@ export class FrameReader {
         : this.#readCompressed(run, from, to);
       at = run.tarOffset + to;
     }
-  }
-
-  async readReserved(): Promise<Buffer> {
-    const index = this.#runs.find(({ kind }) => kind === 'reserved')?.firstFrame ?? 0;
-    return this.#readAt(this.#start(index), this.#sizes(index).compressed);
   }
 
   async *#readCompressed(run: FrameRun, from: number, to: number): AsyncGenerator<Buffer> {
@@ -130,8 +124,6 @@ function possibleFrameBytes({ kind }: FrameRun, contentBytes: number): readonly 
   switch (kind) {
     case 'stored':
       return [storedFrameBytes(contentBytes), storedFrameBytes(contentBytes)];
-    case 'reserved':
-      return [reservedFrameBytes, reservedFrameBytes];
     case 'zstd':
       return [1, maxCompressedFrameBytes];
   }

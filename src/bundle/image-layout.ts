@@ -7,6 +7,7 @@ export const ociLayoutFile = { path: 'oci-layout', bytes: Buffer.from('{"imageLa
 
 export const indexPath = 'index.json';
 export const documentPath = 'bundle.json';
+export const signaturePath = 'bundle.json.sig';
 
 export function blobPath(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;

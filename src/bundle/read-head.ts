@@ -1,7 +1,7 @@
 import { Header } from 'tar/header';
 
 import { EdgeBundleError } from '../errors.ts';
-import { decodeBundleDocument, maxDocumentBytes } from './bundle-document.ts';
+import { type BundleDocument, bundleIdentity, decodeBundleDocument, maxDocumentBytes } from './bundle-document.ts';
 import {
   type BundleLayout,
   compressedFrameContentBytes,
@@ -9,9 +9,12 @@ import {
   planLayout,
 } from './bundle-layout.ts';
 import { FrameReader } from './frame-reader.ts';
-import { documentPath, indexPath, ociLayoutFile } from './image-layout.ts';
+import { documentPath, indexPath, ociLayoutFile, signaturePath } from './image-layout.ts';
 import type { PartFiles } from './part-files.ts';
 import { decodeSeekTable, type FrameSizes, seekTableFooterBytes, seekTableSize } from './seek-table.ts';
+import { type BundleSignature, decodeSignatureFile, signatureFileBytes } from './signature-file.ts';
+import { storedFrameBytes } from './stored-frame.ts';
+import { readStoredRun } from './stored-run.ts';
 import { tarBlockBytes, tarEntry, tarEntryBytes } from './tar-entry.ts';
 import { decompressFrame } from './zstd-codec.ts';
 
@@ -20,18 +23,87 @@ const maxHeadFileBytes = 2 * maxDocumentBytes;
 
 const headPaths: readonly string[] = [ociLayoutFile.path, indexPath, documentPath];
 
+/** Whom a bundle has to come from: both throw where it does not. */
+export interface BundleTrust {
+  /** Called before anything in `bundle.json` is looked at. */
+  authenticate(documentBytes: Buffer, signatures: readonly BundleSignature[]): void;
+  /** Called before anything else is used. */
+  admit(document: BundleDocument): void;
+}
+
+export interface BundleHead {
+  readonly layout: BundleLayout;
+  readonly frames: FrameReader;
+  readonly signatures: readonly BundleSignature[];
+}
+
 /**
  * Reads seek table and `bundle.json`, and checks that the frames and the first files are those that it implies.
  *
- * @throws EdgeBundleError BUNDLE_INVALID, UNSUPPORTED, FILE_FAILED
+ * @throws EdgeBundleError BUNDLE_INVALID, SIGNATURE_INVALID, UNSUPPORTED, FILE_FAILED, and what `trust` throws
  */
-export async function readHead(files: PartFiles): Promise<{ layout: BundleLayout; frames: FrameReader }> {
-  const table = await readSeekTable(files);
-  const { archive, documentBytes } = await readArchiveStart(files, table);
-  const layout = planLayout(decodeBundleDocument(documentBytes), documentBytes);
+export async function readHead(files: PartFiles, trust?: BundleTrust): Promise<BundleHead> {
+  const { table, archive, documentBytes, signatureFrame } = await readSignedPart(files);
+  const readSignatures = async (): Promise<ReadSignatures> => {
+    const entry = await readSignatureEntry(files, signatureFrame);
+    const content = entry.subarray(tarBlockBytes);
+    return { entry, content, signatures: decodeSignatureFile(content, bundleIdentity(documentBytes).digest) };
+  };
+  const trusted = trust === undefined ? undefined : await readSignatures();
+  if (trusted !== undefined) trust?.authenticate(documentBytes, trusted.signatures);
+  const document = decodeBundleDocument(documentBytes);
+  trust?.admit(document);
+  // Where nobody asks for signatures, what bundle.json says goes first: a newer format may have others.
+  const { entry, content, signatures } = trusted ?? (await readSignatures());
+  const layout = planLayout(document, documentBytes);
   ensureHeadFits(layout, archive);
-  const frames = new FrameReader(files, layout, table);
-  return { layout, frames };
+  if (!entry.equals(tarEntry(signaturePath, content, document.sourceDateEpoch))) {
+    throw invalid(`'${signaturePath}' is not as bundle.json implies`);
+  }
+  return { layout, frames: new FrameReader(files, layout, table), signatures };
+}
+
+interface ReadSignatures {
+  readonly entry: Buffer;
+  readonly content: Buffer;
+  readonly signatures: readonly BundleSignature[];
+}
+
+/** Where the frame with the signatures is in the file. */
+export interface SignatureFrame {
+  readonly number: number;
+  readonly position: number;
+  readonly sizes: FrameSizes | undefined;
+}
+
+/** What signatures are about, and where they are: nothing of it is trusted yet. */
+export interface SignedPart {
+  readonly table: readonly FrameSizes[];
+  /** The archive up to the end of `bundle.json`. */
+  readonly archive: Buffer;
+  readonly documentBytes: Buffer;
+  readonly signatureFrame: SignatureFrame;
+}
+
+/** Reads no further than to the end of `bundle.json`, which is not parsed. @throws EdgeBundleError as `readHead` */
+export async function readSignedPart(files: PartFiles): Promise<SignedPart> {
+  const table = await readSeekTable(files);
+  return { table, ...(await readArchiveStart(files, table)) };
+}
+
+/** The entry of the signatures: header and content. @throws EdgeBundleError BUNDLE_INVALID */
+async function readSignatureEntry(
+  files: PartFiles,
+  { number, position: start, sizes }: SignatureFrame,
+): Promise<Buffer> {
+  const contentBytes = tarEntryBytes(signatureFileBytes);
+  if (sizes?.content !== contentBytes || sizes.compressed !== storedFrameBytes(contentBytes)) {
+    throw invalid(`frame ${number} has another size than the one with the signatures`);
+  }
+  const chunks: Buffer[] = [];
+  const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
+  for await (const chunk of readStoredRun(read, { start, contentBytes }, 0, contentBytes)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** An `index.json` that tells something else than `bundle.json` would show others another bundle than us. */
@@ -85,10 +157,7 @@ async function readSeekTable(files: PartFiles): Promise<FrameSizes[]> {
  * The first frames' content, until `bundle.json` is complete, and `bundle.json` itself. All that they claim is checked
  * before it is used.
  */
-async function readArchiveStart(
-  files: PartFiles,
-  table: readonly FrameSizes[],
-): Promise<{ archive: Buffer; documentBytes: Buffer }> {
+async function readArchiveStart(files: PartFiles, table: readonly FrameSizes[]): Promise<Omit<SignedPart, 'table'>> {
   const chunks: Buffer[] = [];
   let [held, frame, position] = [0, 0, 0];
   const need = async (bytes: number): Promise<Buffer> => {
@@ -118,7 +187,9 @@ async function readArchiveStart(
     documentBytes = (await need(end)).subarray(offset + tarBlockBytes, offset + tarBlockBytes + size);
     offset = end;
   }
-  return { archive: await need(offset), documentBytes };
+  const archive = await need(offset);
+  if (held > offset) throw invalid('there is something behind bundle.json in its frame');
+  return { archive, documentBytes, signatureFrame: { number: frame, position, sizes: table[frame] } };
 }
 
 /** The size that the header of the file `path` states; undefined where it is not that file's, or not believable. */

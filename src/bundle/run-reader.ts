@@ -4,7 +4,6 @@ import { decompressFrame } from './zstd-codec.ts';
 
 /** How much content each frame of a run has, in bytes. */
 export function frameContents(run: FrameRun): number[] {
-  if (run.kind === 'reserved') return [0];
   const cut = run.kind === 'stored' ? storedFrameContentBytes : compressedFrameContentBytes;
   return Array.from({ length: run.frameCount }, (_, number) => Math.min(cut, run.contentBytes - number * cut));
 }

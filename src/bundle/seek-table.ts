@@ -5,7 +5,7 @@ import { EdgeBundleError } from '../errors.ts';
  * of the file with the sizes of all frames before it. Written without checksums: every byte of content has a SHA-256.
  */
 
-/** Sizes in bytes; `content` is 0 for a skippable frame. */
+/** Sizes in bytes. */
 export interface FrameSizes {
   readonly compressed: number;
   readonly content: number;
@@ -22,8 +22,6 @@ export const seekTableFooterBytes = 9;
 
 /** More frames than any bundle has, and few enough to be read into memory: 32 MiB of table. */
 export const maxFrames = 4 * 1024 * 1024;
-
-const reservedMagic = 0x184d2a50;
 
 export function seekTableBytes(frameCount: number): number {
   return skippableHeaderBytes + frameCount * entryBytes + seekTableFooterBytes;
@@ -70,14 +68,6 @@ export function decodeSeekTable(table: Buffer): FrameSizes[] {
     frames.push({ compressed: table.readUInt32LE(at), content: table.readUInt32LE(at + 4) });
   }
   return frames;
-}
-
-/** A skippable frame of `totalBytes` (at least 8) with zeros in it (RFC 8878, section 3.1.2). */
-export function reservedFrame(totalBytes: number): Buffer {
-  const frame = Buffer.alloc(totalBytes);
-  frame.writeUInt32LE(reservedMagic, 0);
-  frame.writeUInt32LE(totalBytes - skippableHeaderBytes, 4);
-  return frame;
 }
 
 function bytesPerEntry(descriptor: number): number {

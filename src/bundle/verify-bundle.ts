@@ -4,10 +4,9 @@ import { ContentVerifier } from '../content/verify.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import type { BundleBase } from './bundle-document.ts';
 import type { BundleEntry } from './bundle-layout.ts';
-import { reservedFrameBytes } from './bundle-layout.ts';
 import type { BundleReader } from './bundle-reader.ts';
 import { findIncomplete } from './completeness.ts';
-import { reservedFrame } from './seek-table.ts';
+import { encodeSignatureFile } from './signature-file.ts';
 import { tarBlockBytes, tarEntry, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
 
 export interface VerifyBundleOptions extends OperationOptions {
@@ -40,7 +39,8 @@ export async function verifyBundle(
   options: VerifyBundleOptions = {},
 ): Promise<BundleVerification> {
   const { signal } = options;
-  const { document, entries, head } = bundle.layout;
+  const { document, entries } = bundle.layout;
+  const files = fixedFiles(bundle);
   const failures: EdgeBundleError[] = [];
   const check = async (task: () => Promise<void>): Promise<void> => {
     throwIfAborted(signal);
@@ -53,13 +53,9 @@ export async function verifyBundle(
   };
 
   for (const entry of entries) {
-    const bytes = head.find(({ path }) => path === entry.path)?.bytes;
+    const bytes = files.get(entry);
     await check(() => (bytes === undefined ? verifyBlob(bundle, entry, options) : verifyFile(bundle, entry, bytes)));
   }
-  await check(async () => {
-    const reserved = await bundle.readReservedFrame();
-    if (!reserved.equals(reservedFrame(reservedFrameBytes))) throw damaged('the space that is kept for a signature');
-  });
   await check(async () => {
     const last = entries.at(-1);
     const start = last === undefined ? 0 : last.tarOffset + tarBlockBytes + last.size + tarPaddingBytes(last.size);
@@ -74,6 +70,17 @@ export async function verifyBundle(
     base: document.base,
     failures,
   };
+}
+
+/** The files before the blobs, with what is in them: the signatures as they were when the bundle was opened. */
+function fixedFiles({ layout, digest, signatures }: BundleReader): ReadonlyMap<BundleEntry, Buffer> {
+  const contents = [...layout.head.map(({ bytes }) => bytes), encodeSignatureFile(digest, signatures)];
+  return new Map(
+    layout.entries.flatMap((entry, index) => {
+      const content = contents[index];
+      return content === undefined ? [] : [[entry, content] as const];
+    }),
+  );
 }
 
 async function verifyFile(bundle: BundleReader, entry: BundleEntry, bytes: Buffer): Promise<void> {

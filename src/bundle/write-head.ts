@@ -3,11 +3,14 @@ import type { OperationOptions, ReadOnlyContentStore } from '../content/store.ts
 import { readContent } from '../content/verify.ts';
 import { throwIfAborted } from '../errors.ts';
 import { CompressedRunWriter } from './blob-writer.ts';
-import { blobDescriptor } from './bundle-document.ts';
-import { type BundleLayout, type FrameRun, reservedFrameBytes } from './bundle-layout.ts';
+import { blobDescriptor, bundleIdentity } from './bundle-document.ts';
+import type { BundleLayout, FrameRun } from './bundle-layout.ts';
 import type { PartialFile } from './partial-file.ts';
 import type { Placement } from './placement.ts';
-import { reservedFrame } from './seek-table.ts';
+import { frameContents } from './run-reader.ts';
+import { encodeSignatureFile } from './signature-file.ts';
+import { storedFrameBytes } from './stored-frame.ts';
+import { frameChunk } from './stored-run.ts';
 import { tarEntry } from './tar-entry.ts';
 
 export interface HeadOptions extends OperationOptions {
@@ -35,9 +38,8 @@ export async function writeHead(file: PartialFile, options: HeadOptions): Promis
   let end: number | undefined;
   for (const run of layout.runs.slice(0, -1)) {
     throwIfAborted(signal);
-    if (run.kind === 'reserved') {
-      await file.write([reservedFrame(reservedFrameBytes)], placement.end);
-      placement.append(run, [reservedFrameBytes]);
+    if (layout.entries[run.firstEntry] === layout.signatures) {
+      await writeNoSignatures(file, run, options);
     } else if (end === undefined && (await isMetadata(run, options))) {
       await writeRun(file, run, options);
       blobs.push(...blobsOf(run, layout));
@@ -47,6 +49,15 @@ export async function writeHead(file: PartialFile, options: HeadOptions): Promis
     }
   }
   return { end: end ?? placement.end, blobs };
+}
+
+/** The place of signatures, which are made when the bundle is complete: then nothing else of it changes. */
+async function writeNoSignatures(file: PartialFile, run: FrameRun, { layout, placement }: HeadOptions): Promise<void> {
+  const { path } = layout.signatures;
+  const content = encodeSignatureFile(bundleIdentity(layout.documentBytes).digest, []);
+  const entry = tarEntry(path, content, layout.document.sourceDateEpoch);
+  await file.write(frameChunk({ start: placement.end, contentBytes: run.contentBytes }, 0, entry), placement.end);
+  placement.append(run, frameContents(run).map(storedFrameBytes));
 }
 
 async function isMetadata(run: FrameRun, { layout, metadata }: HeadOptions): Promise<boolean> {

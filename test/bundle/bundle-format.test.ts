@@ -7,10 +7,10 @@ import {
   compressedFrameContentBytes,
   maxCompressedFrameBytes,
   packedBlobBytes,
-  reservedFrameBytes,
   storedFrameContentBytes,
 } from '../../src/bundle/bundle-layout.ts';
 import { maxFrames } from '../../src/bundle/seek-table.ts';
+import { maxSignatures, signatureFileBytes } from '../../src/bundle/signature-file.ts';
 import { runProgram } from '../support/run-program.ts';
 
 const [kib, mib] = [1024, 1024 * 1024];
@@ -41,8 +41,10 @@ describe('docs/bundle-format.md', () => {
     expect([compressedFrameContentBytes, storedFrameContentBytes]).toEqual([mib, 512 * mib]);
     expect(documentation).toContain('1 MiB + 64 KiB');
     expect(maxCompressedFrameBytes).toBe(mib + 64 * kib);
-    expect(documentation).toContain('16,384 bytes');
-    expect(reservedFrameBytes).toBe(16_384);
+    expect(documentation).toContain('15,872 bytes');
+    expect(signatureFileBytes).toBe(15_872);
+    expect(documentation).toContain('at most 16 signatures');
+    expect(maxSignatures).toBe(16);
     expect(documentation).toContain('4,194,304 frames');
     expect(maxFrames).toBe(4_194_304);
     expect(documentation).toContain('16 MiB');

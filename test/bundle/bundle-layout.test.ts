@@ -32,10 +32,15 @@ function runsOf(...blobs: readonly (readonly ['stored' | 'zstd', number])[]): un
 }
 
 describe('the layout of a bundle', () => {
-  it('starts with its metadata and the frame that is kept free, and ends with the end of the archive', () => {
+  it('starts with its metadata and its signatures, and ends with the end of the archive', () => {
     const { runs, entries } = layoutOf(['stored', 5]);
-    expect(runs.map(({ kind }) => kind)).toEqual(['zstd', 'reserved', 'stored', 'zstd']);
-    expect(entries.map(({ path }) => path).slice(0, 3)).toEqual(['oci-layout', 'index.json', 'bundle.json']);
+    expect(runs.map(({ kind }) => kind)).toEqual(['zstd', 'stored', 'stored', 'zstd']);
+    expect(entries.map(({ path }) => path).slice(0, 4)).toEqual([
+      'oci-layout',
+      'index.json',
+      'bundle.json',
+      'bundle.json.sig',
+    ]);
     expect(runs.at(-1)?.contentBytes).toBe(1024);
   });
 

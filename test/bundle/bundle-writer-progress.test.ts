@@ -35,7 +35,7 @@ describe('what an earlier writer left', () => {
       return writer.target.path;
     });
     const frames = framesOf(smallFile);
-    // Head, reserved and packed frame; then one for each blob of this bundle.
+    // Head, signatures and packed frame; then one for each blob of this bundle.
     const starts = new Map(
       [...small.stored, ...small.compressed].map(({ descriptor }, number) => [
         descriptor.digest as string,

@@ -12,7 +12,7 @@ import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { archiveFiles, emptyReservedFrame, expectedFrames, seekTable, tarFile } from '../support/bundle-archive.ts';
+import { archiveFiles, expectedFrames, rawFrame, seekTable, tarFile } from '../support/bundle-archive.ts';
 import { expectSame, planBundle, withWriter } from '../support/bundles.ts';
 import { expectError } from '../support/expect-error.ts';
 import { noise, sha256 } from '../support/graphs.ts';
@@ -92,21 +92,22 @@ describe('a bundle of 20 GB', () => {
     const [block, cut] = [128 * 1024, 512 * mib];
     const frameBytes = 10 + cut + 4096 * 3;
     const entryBytes = 512 + size;
-    const [head = Buffer.alloc(0), , end = Buffer.alloc(0)] = expectedFrames(document, archiveFiles(document, []))
-      .filter(({ kind }) => kind !== 'stored')
-      .map(({ content }) => compress(content));
-    const [start, lastBytes] = [head.byteLength + 16 * 1024, entryBytes % cut];
+    const [head = Buffer.alloc(0), signatures = Buffer.alloc(0), end = Buffer.alloc(0)] = expectedFrames(
+      document,
+      archiveFiles(document, []),
+    ).map(({ kind, content }) => (kind === 'stored' ? rawFrame(content) : compress(content)));
+    const [start, lastBytes] = [head.byteLength + signatures.byteLength, entryBytes % cut];
     const lastFrameBytes = 10 + lastBytes + 3 * Math.ceil(lastBytes / block);
     const sizes: [number, number][] = [
       [head.byteLength, headBytes(document)],
-      [16 * 1024, 0],
+      [signatures.byteLength, 16 * 1024],
     ];
     for (let left = entryBytes; left > cut; left -= cut) sizes.push([frameBytes, cut]);
     sizes.push([lastFrameBytes, lastBytes], [end.byteLength, 1024]);
 
     const path = join(await memoryFolder(), 'core-large.tar.zst');
     const handle = await open(path, 'w');
-    await handle.write(Buffer.concat([head, emptyReservedFrame()]));
+    await handle.write(Buffer.concat([head, signatures]));
     const stored = 37 * frameBytes + lastFrameBytes;
     await handle.write(Buffer.concat([end, seekTable(sizes)]), 0, null, start + stored);
     // The frame that holds byte 10,000,000,000 of the blob, and the block in which it is.
@@ -130,5 +131,6 @@ describe('a bundle of 20 GB', () => {
 });
 
 function headBytes(document: BundleDocument): number {
-  return archiveFiles(document, []).reduce((sum, file) => sum + tarFile(file, 0).byteLength, 0);
+  const files = archiveFiles(document, []).slice(0, 3);
+  return files.reduce((sum, file) => sum + tarFile(file, 0).byteLength, 0);
 }

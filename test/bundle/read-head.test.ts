@@ -6,7 +6,7 @@ import { compress } from 'zstd-napi';
 
 import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
-import { emptyReservedFrame, type ExpectedFrame, seekTable, ustarHeader } from '../support/bundle-archive.ts';
+import { type ExpectedFrame, rawFrame, seekTable, ustarHeader } from '../support/bundle-archive.ts';
 import { type PlannedBundle, smallBundle } from '../support/bundles.ts';
 import { craftBundle, type CraftedSizes } from '../support/crafted-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
@@ -47,14 +47,17 @@ describe('the start of a bundle', () => {
     await bundle.close();
   });
 
-  it.each(['oci-layout', 'index.json', 'bundle.json'])('is refused where %s has another name', async (name) => {
-    for (const other of ['../evil', '/etc/evil', `./${name}`, '']) {
-      const path = await craftBundle(small.document, small.contents, {
-        file: (each) => (each.path === name ? { ...each, path: other } : each),
-      });
-      await refused(path, `'${name}' is expected`);
-    }
-  });
+  it.each(['oci-layout', 'index.json', 'bundle.json', 'bundle.json.sig'])(
+    'is refused where %s has another name',
+    async (name) => {
+      for (const other of ['../evil', '/etc/evil', `./${name}`, '']) {
+        const path = await craftBundle(small.document, small.contents, {
+          file: (each) => (each.path === name ? { ...each, path: other } : each),
+        });
+        await refused(path, `'${name}' is`);
+      }
+    },
+  );
 
   it.each([
     ['oci-layout', '{"imageLayoutVersion":"9.9.9"}'],
@@ -112,7 +115,7 @@ describe('the start of a bundle', () => {
         ...others,
       ],
     });
-    await refused(early, 'it ends before bundle.json');
+    await refused(early, `'bundle.json' is expected`);
   });
 
   it.each([
@@ -133,7 +136,7 @@ describe('a seek table that lies', () => {
     ['a frame that is not there', (sizes) => [...sizes, [0, 0]], 'it names 9 frames, bundle.json implies 8'],
     [
       'a frame less',
-      ([first, second, ...others]) => [sum(first, second), ...others],
+      (sizes) => [...sizes.slice(0, -2), sum(sizes.at(-2), sizes.at(-1))],
       'it names 7 frames, bundle.json implies 8',
     ],
     [
@@ -142,9 +145,9 @@ describe('a seek table that lies', () => {
       'frame 3 has',
     ],
     [
-      'content in the reserved frame',
+      'other content in the frame with the signatures',
       (sizes) => withSizes(sizes, 1, ([compressed]) => [compressed, 5]),
-      'frame 1 has 5 bytes',
+      'frame 1 has another size',
     ],
     [
       'a longer stored frame and a shorter one behind it',
@@ -157,14 +160,14 @@ describe('a seek table that lies', () => {
       'frame 3 has 1550 bytes, bundle.json implies 1549',
     ],
     [
-      'a longer reserved frame and a shorter one behind it',
+      'a longer frame with the signatures and a shorter one behind it',
       (sizes) =>
         withSizes(
           withSizes(sizes, 1, ([compressed, content]) => [compressed + 1, content]),
           2,
           ([compressed, content]) => [compressed - 1, content],
         ),
-      'frame 1 has 16385 bytes',
+      'frame 1 has another size',
     ],
     ['an empty file', () => [[0, 0]], 'accounts for'],
     [
@@ -190,8 +193,8 @@ describe('a seek table that lies', () => {
     const path = await craftBundle(small.document, small.contents);
     const bytes = await readFile(path);
     const claims = [
-      // The reserved frame and a compressed one, each made longer by holes.
-      ['frame 1 has 4294967295 bytes, bundle.json implies 16384', 1],
+      // The frame with the signatures and a compressed one, each made longer by holes.
+      ['frame 1 has another size', 1],
       ['frame 2 has 4294967295 bytes', 2],
       ['frame 0 is too large', 0],
     ] as const;
@@ -217,12 +220,13 @@ describe('a seek table that lies', () => {
   it('is refused where a frame holds more than it says, without unpacking that', async () => {
     const bomb = compress(Buffer.alloc(600 * 1024 * 1024));
     expect(bomb.byteLength).toBeLessThan(1024 * 1024);
+    const signatures = rawFrame(Buffer.alloc(16 * 1024));
     const table = seekTable([
       [bomb.byteLength, 1024 * 1024],
-      [16 * 1024, 0],
+      [signatures.byteLength, 16 * 1024],
     ]);
     const path = join(await memoryFolder(), 'bomb.tar.zst');
-    await writeFile(path, Buffer.concat([bomb, emptyReservedFrame(), table]));
+    await writeFile(path, Buffer.concat([bomb, signatures, table]));
     await refused(path, 'damaged');
   });
 

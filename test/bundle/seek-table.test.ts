@@ -4,13 +4,11 @@ import { describe, expect, it } from 'vitest';
 import {
   decodeSeekTable,
   encodeSeekTable,
-  reservedFrame,
   seekTableBytes,
   seekTableFooterBytes,
   seekTableSize,
 } from '../../src/bundle/seek-table.ts';
 import { expectError } from '../support/expect-error.ts';
-import { runProgram } from '../support/run-program.ts';
 
 /** Two frames, of 0x11223344 and 5 bytes, with 0x01000000 and 0 bytes in them; by hand, from the published format. */
 const golden = [
@@ -106,18 +104,5 @@ describe('a seek table', () => {
         }
       }),
     );
-  });
-});
-
-describe('the reserved frame', () => {
-  it('is a skippable frame with zeros in it', () => {
-    expect(reservedFrame(16).toString('hex')).toBe('502a4d18080000000000000000000000');
-    expect(reservedFrame(16 * 1024)).toHaveLength(16 * 1024);
-  });
-
-  it('is skipped by zstd, and so is the seek table', () => {
-    const content = runProgram('zstd', ['-c'], { input: Buffer.from('hello') });
-    const file = Buffer.concat([reservedFrame(16 * 1024), content, reservedFrame(8), encodeSeekTable([])]);
-    expect(runProgram('zstd', ['-dc'], { input: file }).toString()).toBe('hello');
   });
 });

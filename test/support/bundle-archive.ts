@@ -2,6 +2,8 @@
  * What a bundle has to contain, made from docs/bundle-format.md and without the code under test: the archive, and how it
  * is cut into frames.
  */
+import { createHash } from 'node:crypto';
+
 import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import type { Content } from './graphs.ts';
 
@@ -16,12 +18,17 @@ export interface ArchiveFile {
 }
 
 export interface ExpectedFrame {
-  readonly kind: 'zstd' | 'stored' | 'reserved';
+  readonly kind: 'zstd' | 'stored';
   readonly content: Buffer;
 }
 
-/** The files of a bundle with `contents` in the order of the document. */
-export function archiveFiles(document: BundleDocument, contents: readonly Content[]): ArchiveFile[] {
+/** The files of a bundle with `contents` in the order of the document; `signatures` are lines without their ends. */
+export function archiveFiles(
+  document: BundleDocument,
+  contents: readonly Content[],
+  signatures: readonly string[] = [],
+): ArchiveFile[] {
+  const text = JSON.stringify(document);
   const index = {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
@@ -34,11 +41,22 @@ export function archiveFiles(document: BundleDocument, contents: readonly Conten
   return [
     { path: 'oci-layout', content: Buffer.from('{"imageLayoutVersion":"1.0.0"}') },
     { path: 'index.json', content: Buffer.from(JSON.stringify(index)) },
-    { path: 'bundle.json', content: Buffer.from(JSON.stringify(document)) },
+    { path: 'bundle.json', content: Buffer.from(text) },
+    { path: 'bundle.json.sig', content: signatureFile(text, signatures) },
     ...contents.map(({ descriptor, bytes }) => {
       return { path: `blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`, content: bytes };
     }),
   ];
+}
+
+/** `bundle.json.sig` of a bundle with this bundle.json. */
+export function signatureFile(bundleJson: string | Buffer, signatures: readonly string[] = []): Buffer {
+  const hex = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
+  const lines = ['edge-bundle signatures 1', `bundle sha256:${hex(bundleJson)}`, ...signatures];
+  const covered = lines.map((line) => `${line}\n`).join('');
+  const content = Buffer.alloc(15_872, '\n');
+  content.write(`${covered}end sha256:${hex(covered)}`, 'latin1');
+  return content;
 }
 
 /** A whole archive, with the end that GNU tar wants. */
@@ -78,14 +96,14 @@ export function ustarHeader(path: string, size: number, epoch: number): Buffer {
 export function expectedFrames(document: BundleDocument, files: readonly ArchiveFile[]): ExpectedFrame[] {
   const entries = files.map((file) => tarFile(file, document.sourceDateEpoch));
   const frames = [...cut('zstd', Buffer.concat(entries.slice(0, 3)), compressedCut)];
-  frames.push({ kind: 'reserved', content: Buffer.alloc(0) });
+  frames.push({ kind: 'stored', content: entries[3] ?? Buffer.alloc(0) });
   let packed: Buffer[] = [];
   const endPacked = (): void => {
     frames.push(...cut('zstd', Buffer.concat(packed), compressedCut));
     packed = [];
   };
   document.blobs.forEach(({ size, storage }, number) => {
-    const entry = entries[number + 3] ?? Buffer.alloc(0);
+    const entry = entries[number + 4] ?? Buffer.alloc(0);
     if (storage === 'zstd' && size <= packedBytes) {
       packed.push(entry);
       return;
@@ -106,11 +124,6 @@ export function rawFrame(content: Buffer): Buffer {
     pieces.push(u32(block.byteLength * 8 + (isLast ? 1 : 0)).subarray(0, 3), block);
   }
   return Buffer.concat(pieces);
-}
-
-/** 16 KiB that a decoder skips (RFC 8878, section 3.1.2). */
-export function emptyReservedFrame(): Buffer {
-  return Buffer.concat([Buffer.from('502a4d18', 'hex'), u32(16 * 1024 - 8), Buffer.alloc(16 * 1024 - 8)]);
 }
 
 /** The seek table of zstd's contrib/seekable_format, without checksums. */

@@ -8,7 +8,6 @@ import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import {
   type ArchiveFile,
   archiveFiles,
-  emptyReservedFrame,
   type ExpectedFrame,
   expectedFrames,
   rawFrame,
@@ -37,7 +36,6 @@ export async function craftBundle(
   const { file = unchanged, frames = unchanged, sizes = unchanged } = options;
   const made = frames(expectedFrames(document, archiveFiles(document, contents).map(file)));
   const framed = made.map(({ kind, content }) => {
-    if (kind === 'reserved') return emptyReservedFrame();
     return kind === 'stored' ? rawFrame(content) : compress(content);
   });
   const table = seekTable(
