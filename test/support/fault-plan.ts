@@ -33,18 +33,16 @@ export function blobFaults(blobBytes: number, elsewhere: string): readonly Fault
     name,
     fault: (request, _number, random) => (random() < share ? make(random, request) : undefined),
   });
-  /** For what is forgiven once only. */
-  const first = (name: string, fault: Fault): FaultPlan => {
-    const done = new Set<string>();
-    return {
-      name,
-      fault: ({ path }) => {
-        if (done.has(path)) return undefined;
-        done.add(path);
-        return fault;
-      },
-    };
-  };
+  const done = new Set<string>();
+  /** For what is forgiven once only, whichever of these it is. */
+  const first = (name: string, fault: Fault): FaultPlan => ({
+    name,
+    fault: ({ path }) => {
+      if (done.has(path)) return undefined;
+      done.add(path);
+      return fault;
+    },
+  });
   return [
     each('cut after some bytes', (random) => ({ kind: 'truncate', afterBytes: somewhere(random, blobBytes) })),
     each('reset', (random) => ({ kind: 'reset', afterBytes: somewhere(random, blobBytes) })),
