@@ -15,7 +15,9 @@ export type {
   BundleFile,
   ContentSource,
 } from './bundle/bundle-document.ts';
-export { BundleReader } from './bundle/bundle-reader.ts';
+export { BundleReader, type OpenBundleOptions } from './bundle/bundle-reader.ts';
+export type { BundleTrust } from './bundle/read-head.ts';
+export type { BundleSignature, SignatureAlgorithm } from './bundle/signature-file.ts';
 export { type BundleVerification, verifyBundle, type VerifyBundleOptions } from './bundle/verify-bundle.ts';
 export { type Descriptor, describe } from './content/descriptor.ts';
 export { type Digest, digestOf, isDigest, parseDigest } from './content/digest.ts';
@@ -111,3 +113,8 @@ export { type RegistryServer, type RegistryServerOptions, startRegistryServer } 
 export { BlobCache, type BlobCacheOptions, type CachedBlob, type PruneOptions } from './store/blob-cache.ts';
 export { LayoutStore } from './store/layout-store.ts';
 export { MemoryStore } from './store/memory-store.ts';
+export { type PublicKey } from './trust/public-key.ts';
+export { type KeyText, readPublicKeys } from './trust/read-public-keys.ts';
+export { type SignBundleOptions, type SignedBundleResult, signBundle } from './trust/sign-bundle.ts';
+export { detachedSigner, readSigner, type Signer } from './trust/signer.ts';
+export { ensureSigned, type SignedBundle, trustOf, type TrustPolicy } from './trust/trust-policy.ts';

@@ -22,7 +22,7 @@ const features = [
   'iso',
   'preflight',
 ];
-const all = [...formats, ...features, 'first-boot'];
+const all = [...formats, ...features, 'trust', 'first-boot'];
 
 /** Which rooms the files of a room may import, besides their own. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -37,6 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   helm: stores,
   artifact: [...contracts, 'store'],
   bundle: stores,
+  trust: [...stores, 'bundle'],
   profile: formats,
   palette: [...stores, 'profile'],
   resolve: [...formats, 'profile'],
@@ -48,7 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   loader: formats,
   iso: formats,
   preflight: [...formats, 'harbor'],
-  'first-boot': [...formats, 'harbor', 'loader', 'preflight'],
+  'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight'],
   index: all,
   cli: [...all, 'index'],
 };

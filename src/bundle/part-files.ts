@@ -14,7 +14,7 @@ interface OpenPart {
   readonly size: number;
 }
 
-/** A file, or the parts of one that `split` made, read as one sequence of bytes. Never written to. */
+/** A file, or the parts of one that `split` made, read as one sequence of bytes. */
 export class PartFiles {
   readonly #parts: readonly OpenPart[];
   /** In bytes, all parts together. */
@@ -71,6 +71,27 @@ export class PartFiles {
     return buffer;
   }
 
+  /**
+   * Writes `bytes` over those at `position`, and makes them durable. Whoever is killed meanwhile leaves some of them.
+   *
+   * @throws EdgeBundleError FILE_FAILED, also where the files end before or cannot be written
+   */
+  async overwrite(position: number, bytes: Buffer): Promise<void> {
+    if (position + bytes.byteLength > this.size) throw truncated(this.paths, position + bytes.byteLength, this.size);
+    const end = position + bytes.byteLength;
+    for (const { path, start, size } of this.#parts.filter(
+      (part) => part.start < end && part.start + part.size > position,
+    )) {
+      const from = Math.max(position, start);
+      const piece = bytes.subarray(from - position, Math.min(end, start + size) - position);
+      try {
+        await writeAt(path, piece, from - start);
+      } catch (error) {
+        throw fileError(error, `cannot write '${path}'`);
+      }
+    }
+  }
+
   async close(): Promise<void> {
     await closeAll(this.#parts);
   }
@@ -99,6 +120,12 @@ export function partSuffix(index: number): string {
     }
     [digits, first, count] = [digits + 2, first + count, count * 10];
   }
+}
+
+/** The path that parts have before `_part00`; any other path as it is. */
+export function withoutPartSuffix(path: string): string {
+  const base = partName.exec(basename(path))?.groups?.base;
+  return base === undefined ? path : join(dirname(path), base);
 }
 
 async function findFiles(path: string): Promise<string[]> {
@@ -176,6 +203,19 @@ function ensureEqualSizes(parts: readonly OpenPart[]): void {
       `part '${part.path}' has ${part.size} bytes; ${isLast ? 'it cannot be empty' : `${full} are expected`}`,
       { hint: 'It was cut short or belongs to another bundle; copy it again.' },
     );
+  }
+}
+
+async function writeAt(path: string, bytes: Buffer, position: number): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    for (let written = 0; written < bytes.byteLength;) {
+      const { bytesWritten } = await handle.write(bytes, written, bytes.byteLength - written, position + written);
+      written += bytesWritten;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

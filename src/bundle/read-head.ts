@@ -12,10 +12,9 @@ import { FrameReader } from './frame-reader.ts';
 import { documentPath, indexPath, ociLayoutFile, signaturePath } from './image-layout.ts';
 import type { PartFiles } from './part-files.ts';
 import { decodeSeekTable, type FrameSizes, seekTableFooterBytes, seekTableSize } from './seek-table.ts';
-import { type BundleSignature, decodeSignatureFile, signatureFileBytes } from './signature-file.ts';
-import { storedFrameBytes } from './stored-frame.ts';
-import { readStoredRun } from './stored-run.ts';
-import { tarBlockBytes, tarEntry, tarEntryBytes } from './tar-entry.ts';
+import { type BundleSignature, decodeSignatureFile } from './signature-file.ts';
+import { readSignatureEntry, type SignatureFrame } from './signature-frame.ts';
+import { tarBlockBytes, tarEntry, tarEntryBytes, tarHeader } from './tar-entry.ts';
 import { decompressFrame } from './zstd-codec.ts';
 
 /** `index.json` repeats some of what is in `bundle.json`, and never twice its size. */
@@ -44,36 +43,19 @@ export interface BundleHead {
  */
 export async function readHead(files: PartFiles, trust?: BundleTrust): Promise<BundleHead> {
   const { table, archive, documentBytes, signatureFrame } = await readSignedPart(files);
-  const readSignatures = async (): Promise<ReadSignatures> => {
-    const entry = await readSignatureEntry(files, signatureFrame);
-    const content = entry.subarray(tarBlockBytes);
-    return { entry, content, signatures: decodeSignatureFile(content, bundleIdentity(documentBytes).digest) };
-  };
-  const trusted = trust === undefined ? undefined : await readSignatures();
-  if (trusted !== undefined) trust?.authenticate(documentBytes, trusted.signatures);
+  const { digest } = bundleIdentity(documentBytes);
+  const { header, content } = await readSignatureEntry(files, signatureFrame);
+  trust?.authenticate(documentBytes, decodeSignatureFile(content, digest));
   const document = decodeBundleDocument(documentBytes);
   trust?.admit(document);
-  // Where nobody asks for signatures, what bundle.json says goes first: a newer format may have others.
-  const { entry, content, signatures } = trusted ?? (await readSignatures());
+  // Not before: where nobody asks for signatures, a newer format, which may have others, is told first.
+  const signatures = decodeSignatureFile(content, digest);
   const layout = planLayout(document, documentBytes);
   ensureHeadFits(layout, archive);
-  if (!entry.equals(tarEntry(signaturePath, content, document.sourceDateEpoch))) {
+  if (!header.equals(tarHeader(signaturePath, content.byteLength, document.sourceDateEpoch))) {
     throw invalid(`'${signaturePath}' is not as bundle.json implies`);
   }
   return { layout, frames: new FrameReader(files, layout, table), signatures };
-}
-
-interface ReadSignatures {
-  readonly entry: Buffer;
-  readonly content: Buffer;
-  readonly signatures: readonly BundleSignature[];
-}
-
-/** Where the frame with the signatures is in the file. */
-export interface SignatureFrame {
-  readonly number: number;
-  readonly position: number;
-  readonly sizes: FrameSizes | undefined;
 }
 
 /** What signatures are about, and where they are: nothing of it is trusted yet. */
@@ -89,21 +71,6 @@ export interface SignedPart {
 export async function readSignedPart(files: PartFiles): Promise<SignedPart> {
   const table = await readSeekTable(files);
   return { table, ...(await readArchiveStart(files, table)) };
-}
-
-/** The entry of the signatures: header and content. @throws EdgeBundleError BUNDLE_INVALID */
-async function readSignatureEntry(
-  files: PartFiles,
-  { number, position: start, sizes }: SignatureFrame,
-): Promise<Buffer> {
-  const contentBytes = tarEntryBytes(signatureFileBytes);
-  if (sizes?.content !== contentBytes || sizes.compressed !== storedFrameBytes(contentBytes)) {
-    throw invalid(`frame ${number} has another size than the one with the signatures`);
-  }
-  const chunks: Buffer[] = [];
-  const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
-  for await (const chunk of readStoredRun(read, { start, contentBytes }, 0, contentBytes)) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }
 
 /** An `index.json` that tells something else than `bundle.json` would show others another bundle than us. */
