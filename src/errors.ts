@@ -47,6 +47,7 @@ export const exitCodes = {
   PALETTE_ERROR: 1,
   QUOTA_EXCEEDED: 1,
   READ_ONLY: 75,
+  TOOL_FAILED: 1,
   ABORTED: 1,
   FAILED: 1,
 } as const;

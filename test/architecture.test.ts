@@ -19,6 +19,7 @@ const features = [
   'report',
   'build',
   'loader',
+  'packaging',
   'iso',
   'preflight',
 ];
@@ -47,6 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: formats,
   build: formats,
   loader: formats,
+  packaging: formats,
   iso: formats,
   preflight: [...formats, 'harbor'],
   'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight'],

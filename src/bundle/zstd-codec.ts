@@ -1,35 +1,119 @@
-import { Compressor } from 'zstd-napi';
-import binding from 'zstd-napi/binding.js';
+import { createRequire } from 'node:module';
+import * as zlib from 'node:zlib';
+
+import type * as Addon from 'zstd-napi';
+import type * as Binding from 'zstd-napi/binding.js';
 
 import { EdgeBundleError } from '../errors.ts';
 
 const compressionLevel = 3;
 
-const compressor = new Compressor();
-// The checksum is what finds a flipped bit in bundle.json: some of them make another document that is as good as the first.
-compressor.setParameters({ compressionLevel, contentSizeFlag: true, checksumFlag: true });
-const decompressor = new binding.DCtx();
+/** One implementation of zstd. Both there are have the same library, and are held to the same tests. */
+export interface ZstdCodec {
+  /** @see compressFrame */
+  readonly compress: (content: Uint8Array) => Buffer;
+  /** The content of all of `frame`, at most `maxBytes` of it. @throws where it is damaged, cut off, or has more */
+  readonly decompress: (frame: Uint8Array, maxBytes: number) => Uint8Array;
+}
+
+/** The addon; undefined where it is not installed, as on a host, or was not compiled. */
+export function addonCodec(): ZstdCodec | undefined {
+  let addon: typeof Addon;
+  let binding: typeof Binding;
+  try {
+    const require = createRequire(import.meta.url);
+    addon = require('zstd-napi') as typeof Addon;
+    binding = require('zstd-napi/binding.js') as typeof Binding;
+  } catch {
+    return undefined;
+  }
+  const compressor = new addon.Compressor();
+  // The checksum is what finds a flipped bit in bundle.json: some of them make another document that is as good as the first.
+  compressor.setParameters({ compressionLevel, contentSizeFlag: true, checksumFlag: true });
+  const decompressor = new binding.DCtx();
+  return {
+    compress: (content) => compressor.compress(content),
+    decompress(frame, maxBytes) {
+      const content = Buffer.allocUnsafeSlow(maxBytes);
+      return content.subarray(0, decompressor.decompress(content, frame));
+    },
+  };
+}
+
+/** What Node.js has from 22.15 on; its types here are those of the oldest version that is supported. */
+interface ZlibWithZstd {
+  readonly constants: Readonly<Record<string, unknown>>;
+  readonly zstdCompressSync?: (
+    content: Uint8Array,
+    options: ZstdOptions & { readonly pledgedSrcSize: number },
+  ) => Buffer;
+  readonly zstdDecompressSync?: (
+    frame: Uint8Array,
+    options: { readonly chunkSize: number; readonly maxOutputLength: number },
+  ) => Buffer;
+}
+
+interface ZstdOptions {
+  readonly params: Readonly<Record<number, number>>;
+}
+
+const minChunkBytes = 64;
+
+/** The one of Node.js; undefined where it is older than 22.15. */
+export function nodeCodec(): ZstdCodec | undefined {
+  const { zstdCompressSync, zstdDecompressSync, constants }: ZlibWithZstd = zlib;
+  if (zstdCompressSync === undefined || zstdDecompressSync === undefined) return undefined;
+  const params = {
+    [Number(constants.ZSTD_c_compressionLevel)]: compressionLevel,
+    [Number(constants.ZSTD_c_contentSizeFlag)]: 1,
+    [Number(constants.ZSTD_c_checksumFlag)]: 1,
+  };
+  return {
+    compress: (content) => zstdCompressSync(content, { params, pledgedSrcSize: content.byteLength }),
+    decompress(frame, maxBytes) {
+      const chunkSize = Math.max(minChunkBytes, maxBytes);
+      return zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) });
+    },
+  };
+}
+
+let chosen: ZstdCodec | undefined;
+
+function codec(): ZstdCodec {
+  chosen ??= addonCodec() ?? nodeCodec();
+  if (chosen !== undefined) return chosen;
+  throw new EdgeBundleError(
+    'UNSUPPORTED',
+    `there is no zstd: Node.js ${process.version} has none, nor is zstd-napi there`,
+    {
+      hint: 'Run scripts/setup, which compiles zstd-napi, or use Node.js 22.15 or newer.',
+    },
+  );
+}
 
 /** `content` as one zstd frame: the same bytes for the same content, with the same version of the library. */
 export function compressFrame(content: Uint8Array): Buffer {
-  return compressor.compress(content);
+  return codec().compress(content);
 }
 
 /**
- * The content of one zstd frame. No more than `contentBytes` is ever allocated, whatever the frame claims.
+ * The content of one zstd frame. No more than `contentBytes` is ever given, whatever the frame claims.
  *
  * @throws EdgeBundleError BUNDLE_INVALID where the frame is damaged or has another size
  */
 export function decompressFrame(frame: Uint8Array, contentBytes: number): Buffer {
-  const content = Buffer.allocUnsafeSlow(contentBytes);
-  let bytes: number;
+  const { decompress } = codec();
+  let content: Uint8Array;
   try {
-    bytes = decompressor.decompress(content, frame);
+    content = decompress(frame, contentBytes);
   } catch (cause) {
     throw new EdgeBundleError('BUNDLE_INVALID', 'a compressed frame of the bundle is damaged', { cause });
   }
-  if (bytes !== contentBytes) {
-    throw new EdgeBundleError('BUNDLE_INVALID', `a frame of the bundle has ${bytes} bytes; expected ${contentBytes}`);
+  if (content.byteLength !== contentBytes) {
+    throw new EdgeBundleError(
+      'BUNDLE_INVALID',
+      `a frame of the bundle has ${content.byteLength} bytes; expected ${contentBytes}`,
+    );
   }
-  return content;
+  return Buffer.from(content.buffer, content.byteOffset, content.byteLength);
 }

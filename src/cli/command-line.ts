@@ -8,6 +8,7 @@ import { cacheCommand } from './commands/cache.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { lintCommand } from './commands/lint.ts';
 import { loadCommand } from './commands/load.ts';
+import { loaderCommand } from './commands/loader.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { resolveCommand } from './commands/resolve.ts';
@@ -71,6 +72,7 @@ function parser(
     .command(later(verifyCommand(terminal)))
     .command(later(loadCommand(terminal)))
     .command(later(serveCommand(terminal)))
+    .command(later(loaderCommand(terminal)))
     .command(cacheCommand(terminal))
     .command(later(loginCommand(terminal)))
     .command(later(logoutCommand(terminal)))
@@ -114,7 +116,19 @@ function lowerFirst(text: string): string {
   return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
-const commandNames = ['resolve', 'lint', 'build', 'inspect', 'verify', 'load', 'serve', 'cache', 'login', 'logout'];
+const commandNames = [
+  'resolve',
+  'lint',
+  'build',
+  'inspect',
+  'verify',
+  'load',
+  'serve',
+  'loader',
+  'cache',
+  'login',
+  'logout',
+];
 
 /** The parser makes a list of an option that is given twice, which no command expects. */
 function eachOptionOnce(args: Arguments): true {

@@ -12,12 +12,31 @@ const maxStoredBytes = 65_535;
  */
 export function writeArchive(files: ReadonlyMap<string, Buffer>): Buffer {
   const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
-  const entries = sorted.flatMap(([path, content]) => [tarHeader(path, content.byteLength), content, padding(content)]);
-  return gzipStored(Buffer.concat([...entries, Buffer.alloc(2 * blockBytes)]));
+  return gzipStored(writeTar(sorted.map(([path, content]) => ({ path, content, mode: 0o644, modifiedS: 0 }))));
 }
 
-function tarHeader(path: string, size: number): Buffer {
-  const header = new Header({ path, size, type: 'File', mode: 0o644, uid: 0, gid: 0, mtime: new Date(0) });
+export interface TarEntry {
+  readonly path: string;
+  /** Undefined: a folder. */
+  readonly content: Buffer | undefined;
+  readonly mode: number;
+  /** In seconds since 1970. */
+  readonly modifiedS: number;
+}
+
+/** A tar archive (POSIX.1-2017, pax) of `entries`, in their order, without owners. */
+export function writeTar(entries: Iterable<TarEntry>): Buffer {
+  const blocks = [...entries].flatMap((entry) => {
+    const { content = Buffer.alloc(0) } = entry;
+    return [tarHeader(entry), content, padding(content)];
+  });
+  return Buffer.concat([...blocks, Buffer.alloc(2 * blockBytes)]);
+}
+
+function tarHeader({ path, content, mode, modifiedS }: TarEntry): Buffer {
+  const type = content === undefined ? 'Directory' : 'File';
+  const size = content?.byteLength ?? 0;
+  const header = new Header({ path, size, type, mode, uid: 0, gid: 0, mtime: new Date(modifiedS * 1000) });
   const block = Buffer.alloc(blockBytes);
   const needsExtension = header.encode(block);
   return needsExtension ? Buffer.concat([new Pax({ path }).encode(), block]) : block;

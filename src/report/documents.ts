@@ -201,6 +201,16 @@ const cacheVerify = z.strictObject({
   damaged: z.array(z.strictObject({ digest, bytes })).describe('Removed'),
 });
 
+const loaderPackage = z.strictObject({
+  path: z.string(),
+  archive: z.string().optional().describe('Where --archive asked for one'),
+  version: z.string(),
+  node: z.string().describe('The version of Node.js in it'),
+  files: count,
+  bytes: bytes.describe('Unpacked'),
+  sha256: z.string().describe('Of its SHA256SUMS: the same for the same package'),
+});
+
 /** What commands write to stdout with `--output json`, by the command's name. */
 export const documentSchemas = {
   build,
@@ -210,6 +220,7 @@ export const documentSchemas = {
   inspect,
   lint,
   load: transfer,
+  'loader package': loaderPackage,
   resolve,
   'resolve --diff': difference,
   'resolve --why': why,
@@ -221,6 +232,7 @@ export type CacheListDocument = z.infer<typeof cacheList>;
 export type CachePruneDocument = z.infer<typeof cachePrune>;
 export type CacheVerifyDocument = z.infer<typeof cacheVerify>;
 export type InspectDocument = z.infer<typeof inspect>;
+export type LoaderPackageDocument = z.infer<typeof loaderPackage>;
 export type LintDocument = z.infer<typeof lint>;
 export type DifferenceDocument = z.infer<typeof difference>;
 export type ResolveDocument = z.infer<typeof resolve>;

@@ -26,8 +26,9 @@ import { describeUnrendered, ensureRendered, type InputArguments, withResolved }
 import { mirrorOptions, registryOptions } from '../registry-options.ts';
 import type { ResolutionFacts } from '../resolve-document.ts';
 import { writeResult } from '../result.ts';
+import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
-import { usageError, wholeNumber } from '../usage.ts';
+import { wholeNumber } from '../usage.ts';
 
 const options = {
   out: { type: 'string', requiresArg: true, default: 'bundles', describe: 'The folder that the bundle is made in' },
@@ -218,12 +219,4 @@ function nameFrom(inputs: ResolvedProfiles['inputs']): string {
     .slice(0, 63)
     .replace(/^-|-$/g, '');
   return name === '' ? 'bundle' : name;
-}
-
-/** reproducible-builds.org, SOURCE_DATE_EPOCH: seconds since 1970. */
-function readSourceDateEpoch({ environment }: Terminal): number | undefined {
-  const text = environment.SOURCE_DATE_EPOCH;
-  if (text === undefined || text === '') return undefined;
-  if (/^[0-9]{1,11}$/.test(text)) return Number(text);
-  throw usageError(`SOURCE_DATE_EPOCH: expected seconds since 1970, '${text}' came`);
 }
