@@ -41,8 +41,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
 }
 
 /**
- * What the command line asks for; undefined where that was done (`--help`). A command does not run inside of the parser, which
- * would write the whole help, in case it fails, for every one that takes time.
+ * What the command line asks for; undefined where that was done (`--help`). A command does not run inside of the parser, and
+ * ends it: the parser would go on to write the whole help, in case the command fails, which takes a while.
  */
 async function parse(args: readonly string[], terminal: Terminal): Promise<(() => unknown) | undefined> {
   let task: (() => unknown) | undefined;
@@ -50,9 +50,14 @@ async function parse(args: readonly string[], terminal: Terminal): Promise<(() =
     ...command,
     handler: (given) => {
       task = () => command.handler(given);
+      throw new Error('the command line was understood');
     },
   });
-  await parser(args, terminal, later).parseAsync();
+  try {
+    await parser(args, terminal, later).parseAsync();
+  } catch (error) {
+    if (task === undefined) throw error;
+  }
   return task;
 }
 

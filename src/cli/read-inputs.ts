@@ -39,18 +39,7 @@ export async function withResolved<T>(
   progress: Progress,
   use: (resolved: ResolvedArguments) => Promise<T>,
 ): Promise<T> {
-  const profiles = await readInputs(args, args.profiles ?? [], terminal);
-  return withProfiles(profiles, args, terminal, progress, (resolved) => use({ profiles, resolved }));
-}
-
-/** Resolves inputs that were read. */
-export async function withProfiles<T>(
-  profiles: readonly Profile[],
-  args: InputArguments,
-  terminal: Terminal,
-  progress: Progress,
-  use: (resolved: ResolvedProfiles) => Promise<T>,
-): Promise<T> {
+  const profiles = await readInputs(args, terminal);
   const { resolveProfiles } = await import('../resolve/resolve-profiles.ts');
   const { environment, signal } = terminal;
   const kubeVersion = args['kube-version'];
@@ -69,14 +58,17 @@ export async function withProfiles<T>(
       signal,
     });
     for (const warning of resolved.warnings) progress.warn(warning);
-    return await use(resolved);
+    return await use({ profiles, resolved });
   } finally {
     await tools.close();
   }
 }
 
 /** @throws EdgeBundleError RENDER_FAILED, RENDER_LIMIT, PACK_NOT_FOUND: all that could not be rendered */
-export async function ensureRendered({ unrendered }: ResolvedProfiles, args: ProfileArguments): Promise<void> {
+export async function ensureRendered(
+  { unrendered }: Pick<ResolvedProfiles, 'unrendered'>,
+  args: ProfileArguments,
+): Promise<void> {
   if (args['allow-unrendered'] || unrendered.length === 0) return;
   const { combineFailures } = await import('../errors.ts');
   throw combineFailures(
@@ -106,14 +98,10 @@ export function cacheFolder(args: Pick<ProfileArguments, 'cache-dir'>, { environ
 }
 
 /** Files, folders and addresses, and what is read from Palette. */
-export async function readInputs(
-  args: InputArguments,
-  files: readonly string[],
-  terminal: Terminal,
-): Promise<readonly Profile[]> {
+async function readInputs(args: InputArguments, terminal: Terminal): Promise<readonly Profile[]> {
   const { readProfile } = await import('../profile/profile.ts');
   const remote = await readFromPalette(args, terminal);
-  const local = await Promise.all(files.map((file) => readProfile(file)));
+  const local = await Promise.all((args.profiles ?? []).map((file) => readProfile(file)));
   if (local.length + remote.length === 0) {
     throw usageError('no profile is given', 'Name a file, or read it from Palette with --palette-profile.');
   }

@@ -1,6 +1,6 @@
 import type { CheckedImages } from '../resolve/check-images.ts';
 import type { MovedReference } from '../resolve/lock-file.ts';
-import type { ResolvedProfiles } from '../resolve/resolved-profiles.ts';
+import type { Resolution } from '../resolve/resolved-profiles.ts';
 import type { ResolveDocument } from '../report/documents.ts';
 
 export interface ResolutionFacts {
@@ -10,7 +10,7 @@ export interface ResolutionFacts {
 }
 
 /** What `resolve` writes as JSON. */
-export function resolveDocument(resolved: ResolvedProfiles, facts: ResolutionFacts): ResolveDocument {
+export function resolveDocument(resolved: Resolution, facts: ResolutionFacts): ResolveDocument {
   const missing = new Set(facts.missing.map(({ reference }) => reference));
   return {
     images: facts.images.map(({ digest, ...image }) => ({

@@ -1,3 +1,5 @@
+import pLimit from 'p-limit';
+
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { readChart } from '../helm/read-chart.ts';
 import type { MacroContext, UnresolvedMacro } from '../profile/macros/macros.ts';
@@ -27,6 +29,8 @@ export interface AnalysedLayer {
 const otherPlaceholders = ['number', 'empty'] as const satisfies readonly PlaceholderStyle[];
 /** Each is a run of Helm. */
 const maxComparedTexts = 64;
+/** Most profiles have many layers, which are analysed at once. */
+const othersAtOnce = 2;
 
 /**
  * Analyses a layer whose texts may hold macros. One whose value is not known is an error where it may touch an image: where it
@@ -103,17 +107,18 @@ function withText(layer: LayerTexts, macros: readonly UnresolvedMacro[], text: s
   };
 }
 
-/** One after the other: most profiles have many layers, which are analysed at once. What is no valid pack then says nothing. */
+/** What is no valid pack then says nothing. */
 async function analyseOthers(others: readonly (() => LayerTexts)[], tools: AnalysisTools): Promise<LayerAnalysis[]> {
-  const analyses: LayerAnalysis[] = [];
-  for (const make of others) {
+  const limit = pLimit(othersAtOnce);
+  const analyse = async (make: () => LayerTexts): Promise<LayerAnalysis[]> => {
     try {
-      analyses.push(await analyseCached(make(), tools));
+      return [await analyseCached(make(), tools)];
     } catch (error) {
-      if (!isEdgeBundleError(error, 'PROFILE_INVALID')) throw error;
+      if (isEdgeBundleError(error, 'PROFILE_INVALID')) return [];
+      throw error;
     }
-  }
-  return analyses;
+  };
+  return (await Promise.all(others.map((make) => limit(() => analyse(make))))).flat();
 }
 
 function dependsOn(macros: readonly UnresolvedMacro[], where: string): EdgeBundleError {
@@ -189,6 +194,7 @@ async function analyseCached(layer: LayerTexts, { renderer, cache }: AnalysisToo
   ]);
   const known = await cache.find(key);
   if (known !== undefined) return known;
+  renderer.prepare();
   const analysis = await analyseLayer(layer, renderer);
   if (analysis.unrendered.every(({ code }) => code !== 'RENDER_LIMIT')) await cache.keep(key, analysis);
   return analysis;

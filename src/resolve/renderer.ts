@@ -5,7 +5,8 @@ import pLimit from 'p-limit';
 
 import type { OperationOptions } from '../content/store.ts';
 import type { Chart } from '../helm/chart.ts';
-import { findHelm, type FindHelmOptions, type HelmProgram, locateHelm } from '../helm/helm-program.ts';
+import { findHelm, type FindHelmOptions, type HelmProgram } from '../helm/helm-program.ts';
+import { locateHelm } from '../helm/locate-helm.ts';
 import { renderChart, type Rendering } from '../helm/render-chart.ts';
 import { type ManifestTemplate, type RenderedTemplates, renderTemplates } from '../helm/render-templates.ts';
 
@@ -30,6 +31,11 @@ export class Renderer {
 
   constructor(options: RendererOptions) {
     this.#options = options;
+  }
+
+  /** Looks for Helm meanwhile; what is wrong with it is told when something is rendered. */
+  prepare(): void {
+    this.#program().catch(() => undefined);
   }
 
   /** @throws EdgeBundleError HELM_MISSING, RENDER_FAILED, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE */

@@ -1,4 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+
+import pLimit from 'p-limit';
 
 import type { OperationOptions } from '../content/store.ts';
 import { type EdgeBundleError, isEdgeBundleError } from '../errors.ts';
@@ -37,6 +40,8 @@ export interface ResolveProfilesOptions extends OperationOptions {
   readonly cacheFolder?: string | undefined;
 }
 
+/** Enough to keep Helm busy while what it gave is read; all at once would be prepared before the first one runs. */
+const layersAtOnce = 2 * availableParallelism();
 const ranks = { kernel: 0, os: 1, k8s: 2, cni: 3, csi: 4, addon: 5 } as const satisfies Record<string, number>;
 
 /**
@@ -58,13 +63,27 @@ export async function resolveProfiles(options: ResolveProfilesOptions): Promise<
   const cache =
     options.cacheFolder === undefined ? undefined : new AnalysisCache(join(options.cacheFolder, 'analyses'));
   const contexts = new Map(profiles.map((profile) => [profile, macroContext(profile, layers, options.given)]));
-  const analysed = await settleAll(layers, async (layer) => {
-    const macros = contexts.get(layer.input) ?? macroContext(layer.input, layers, options.given);
-    return { layer, ...(await analyseWithMacros(textsOf(layer), { macros, renderer, cache })) };
+  const limit = pLimit(layersAtOnce);
+  const largestFirst = layers.toSorted((one, other) => bytesOf(other) - bytesOf(one));
+  const found = await settleAll(largestFirst, (layer) =>
+    limit(async () => {
+      const macros = contexts.get(layer.input) ?? macroContext(layer.input, layers, options.given);
+      return [layer, await analyseWithMacros(textsOf(layer), { macros, renderer, cache })] as const;
+    }),
+  );
+  const analyses = new Map(found);
+  const analysed = layers.flatMap((layer) => {
+    const analysis = analyses.get(layer);
+    return analysis === undefined ? [] : [{ layer, ...analysis }];
   });
   const inputs = read.flatMap((layersOfInput, index) => inputOf(profiles[index], layersOfInput));
   const summary = summarise(analysed.toSorted(byInstallation), exclusions, packages);
   return { inputs, ...summary, warnings: [...unknownNames, ...summary.warnings] };
+}
+
+/** So that no large chart is left for the end, when nothing else is there to be done beside it. */
+function bytesOf({ definition }: Layer): number {
+  return (definition?.charts ?? []).reduce((sum, { archive }) => sum + archive.byteLength, 0);
 }
 
 /** What was given by an address has a digest only once it was fetched. */

@@ -17,6 +17,12 @@ export interface ResolvedProfiles {
   readonly warnings: readonly string[];
 }
 
+/** What can be kept between runs: without the charts themselves, and without the packs' values, which hold passwords. */
+export interface Resolution extends Omit<ResolvedProfiles, 'charts' | 'layers'> {
+  readonly charts: readonly Omit<ResolvedChart, 'open'>[];
+  readonly layers: readonly Omit<ResolvedLayer, 'values' | 'presets'>[];
+}
+
 export interface ResolvedInput {
   readonly name: string;
   readonly version: string | undefined;

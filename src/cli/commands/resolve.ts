@@ -9,20 +9,14 @@ import {
   formatResolve,
   formatWhy,
 } from '../../report/resolution.ts';
-import type { ResolvedProfiles } from '../../resolve/resolved-profiles.ts';
+import type { Resolution } from '../../resolve/resolved-profiles.ts';
 import type { GlobalArguments } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { profileOptions, profilesPositional } from '../profile-options.ts';
-import {
-  describeUnrendered,
-  ensureRendered,
-  type InputArguments,
-  readInputs,
-  withProfiles,
-  withResolved,
-} from '../read-inputs.ts';
+import { describeUnrendered, ensureRendered, type InputArguments } from '../read-inputs.ts';
 import { mirrorOptions, registryOptions } from '../registry-options.ts';
+import { resolveInputs } from '../resolution.ts';
 import { resolveDocument } from '../resolve-document.ts';
 import { type Terminal, writeText } from '../terminal.ts';
 
@@ -69,22 +63,21 @@ export function resolveCommand(terminal: Terminal): CommandModule<GlobalArgument
 }
 
 async function resolve(args: ResolveArguments, terminal: Terminal, progress: Progress): Promise<void> {
-  await withResolved(args, terminal, progress, async ({ resolved }) => {
-    const document = await examine(resolved, args, terminal, progress);
-    for (const { reference, locked, found } of document.moved) {
-      progress.warn(`${reference} was ${locked}, and its tag leads to ${found} now; the lock file's is used`);
-    }
-    if (args['allow-unrendered']) {
-      for (const part of resolved.unrendered) progress.warn(`${describeUnrendered(part)}: ${part.reason}`);
-    }
-    progress.end();
-    await writeText(terminal.stdout, await format(document, args, terminal, progress));
-    await ensureRendered(resolved, args);
-  });
+  const resolved = await resolveInputs(args, terminal, progress);
+  const document = await examine(resolved, args, terminal, progress);
+  for (const { reference, locked, found } of document.moved) {
+    progress.warn(`${reference} was ${locked}, and its tag leads to ${found} now; the lock file's is used`);
+  }
+  if (args['allow-unrendered']) {
+    for (const part of resolved.unrendered) progress.warn(`${describeUnrendered(part)}: ${part.reason}`);
+  }
+  progress.end();
+  await writeText(terminal.stdout, await format(document, args, terminal, progress));
+  await ensureRendered(resolved, args);
 }
 
 async function examine(
-  resolved: ResolvedProfiles,
+  resolved: Resolution,
   args: ResolveArguments,
   terminal: Terminal,
   progress: Progress,
@@ -113,20 +106,15 @@ async function format(
 ): Promise<string> {
   const { output, why, diff, lock } = args;
   if (diff !== undefined) {
-    const others = await readInputs(
-      { ...args, 'palette-endpoint': undefined, 'palette-profile': undefined },
-      diff,
-      terminal,
-    );
-    return withProfiles(others, args, terminal, progress, async (other) => {
-      await ensureRendered(other, args);
-      // The lock file is that of the first ones.
-      const check = args.check || lock !== undefined;
-      const compared = await examine(other, { ...args, check, lock: undefined }, terminal, progress);
-      const references = ({ images }: ResolveDocument): string[] => images.map(({ reference }) => reference);
-      const difference = differenceDocument(references(document), references(compared));
-      return await written(output, difference, () => formatDifference(difference));
-    });
+    const others = { ...args, profiles: diff, 'palette-endpoint': undefined, 'palette-profile': undefined };
+    const other = await resolveInputs(others, terminal, progress);
+    await ensureRendered(other, args);
+    // The lock file is that of the first ones.
+    const check = args.check || lock !== undefined;
+    const compared = await examine(other, { ...args, check, lock: undefined }, terminal, progress);
+    const references = ({ images }: ResolveDocument): string[] => images.map(({ reference }) => reference);
+    const difference = differenceDocument(references(document), references(compared));
+    return await written(output, difference, () => formatDifference(difference));
   }
   if (why !== undefined) {
     const found = await findImages(document, why);
