@@ -43,12 +43,14 @@ export { readContent } from './content/verify.ts';
 export { Copier, type CopierOptions, type CopyEvent, type CopyGraphOptions, type CopyOutcome } from './copy/copier.ts';
 export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from './errors.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
+export { waitForHarbor } from './harbor/wait-for-harbor.ts';
 export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
 export type { LintFinding, LintRule } from './lint/finding.ts';
 export { lintProfiles } from './lint/lint-profiles.ts';
 export { type Measurement, measureImages } from './lint/measure-images.ts';
-export { loadBundle, type LoadOptions } from './loader/load-bundle.ts';
+export { loadBundle } from './loader/load-bundle.ts';
 export type { LoadEvent } from './loader/load-events.ts';
+export type { LoadOptions, ProjectHost, ProjectSettings } from './loader/load-options.ts';
 export type { LoadSource, PlannedImage } from './loader/load-plan.ts';
 export type { LoadResult } from './loader/load-result.ts';
 export { targetRepository } from './loader/target-repository.ts';
@@ -58,6 +60,7 @@ export {
   type RegistryTarget,
   type RegistryVerification,
   verifyRegistry,
+  type VerifyRegistryOptions,
 } from './loader/verify-registry.ts';
 export {
   CredentialChain,
@@ -77,6 +80,7 @@ export { RegistriesConf } from './oci-client/registries-conf.ts';
 export { RegistryClient, type RegistryClientOptions } from './oci-client/registry-client.ts';
 export type { Repository } from './oci-client/repository.ts';
 export type { ServedByHost } from './oci-client/served.ts';
+export type { WaitEvent, WaitOptions } from './oci-client/wait-for.ts';
 export { ComponentCache, type ComponentCacheOptions } from './packaging/component-cache.ts';
 export { type LoaderArchitecture, loaderArchitectures } from './packaging/components.ts';
 export { type LoaderPackage, packageLoader, type PackageLoaderOptions } from './packaging/package-loader.ts';

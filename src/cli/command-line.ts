@@ -17,7 +17,7 @@ import { verifyCommand } from './commands/verify.ts';
 import { contentOptions } from './content-options.ts';
 import { exitCodeOf, formatFailure } from './failure.ts';
 import { globalOptions } from './global-options.ts';
-import { completePlainHttp } from './plain-http.ts';
+import { completeOptionalValues } from './optional-values.ts';
 import { profileOptions } from './profile-options.ts';
 import { mirrorOptions, registryOptions } from './registry-options.ts';
 import { type Terminal, writeText } from './terminal.ts';
@@ -26,7 +26,7 @@ import { usageError } from './usage.ts';
 /** Runs one command and tells its exit code. Results go to stdout, everything else to stderr. */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
-    const task = await parse(completePlainHttp(args), terminal);
+    const task = await parse(completeOptionalValues(args), terminal);
     await task?.();
     return 0;
   } catch (cause) {

@@ -6,7 +6,7 @@ import type { RegistryClientOptions } from '../oci-client/registry-client.ts';
 import type { RouteOptions } from '../oci-client/route-finder.ts';
 import type { TransportOptions } from '../oci-client/transport.ts';
 import { findCredentials } from './login.ts';
-import { everyRegistry } from './plain-http.ts';
+import { everyRegistry } from './optional-values.ts';
 import { readTextFile } from './text-file.ts';
 import type { Terminal } from './terminal.ts';
 import { readTransferOptions, type TransferArguments, transferOptions } from './transfer-options.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { digestSchema } from '../content/descriptor.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { HttpResponse } from '../oci-client/http-response.ts';
 
@@ -16,6 +17,8 @@ export const systemInfoSchema = z.object({
   external_url: z.string().optional(),
   read_only: z.boolean().optional(),
 });
+
+export const artifactSchema = z.object({ digest: digestSchema });
 
 const resourcesSchema = z.object({ storage: z.number() });
 

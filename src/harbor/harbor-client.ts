@@ -1,11 +1,14 @@
+import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { CredentialSource } from '../oci-client/credentials.ts';
 import type { HttpResponse } from '../oci-client/http-response.ts';
 import { parseRegistry } from '../oci-client/reference.ts';
 import { type HttpRequest, Transport, type TransportOptions } from '../oci-client/transport.ts';
-import { healthSchema, readAnswer, summarySchema, systemInfoSchema } from './harbor-answers.ts';
+import type { WaitOptions } from '../oci-client/wait-for.ts';
+import { artifactSchema, healthSchema, readAnswer, summarySchema, systemInfoSchema } from './harbor-answers.ts';
 import { harborError, readOnlyError } from './harbor-error.ts';
+import { type ReadinessSource, waitForHarbor } from './wait-for-harbor.ts';
 
 export interface HarborClientOptions extends TransportOptions {
   /** Without a login only `ping`, `health` and a little of `systemInfo` are answered. */
@@ -52,13 +55,18 @@ const creationHints: Readonly<Record<number, string>> = {
 /** Without these nothing can be pushed; the others (job service, scanner, portal) may come later. */
 const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
 
-interface ApiRequest extends Pick<HttpRequest, 'what' | 'headers' | 'body' | 'signal'> {
+export interface ReadyOptions extends OperationOptions {
+  /** Whoever asks asks again: what fails for the moment is told at once. Default: false. */
+  readonly isOneOfMany?: boolean | undefined;
+}
+
+interface ApiRequest extends Pick<HttpRequest, 'what' | 'headers' | 'body'>, ReadyOptions {
   /** Checking a password is slow in Harbor on purpose: not where none is asked for. */
   readonly isAnonymous?: boolean;
 }
 
 /** What only Harbor has: `/api/v2.0` of Harbor 2.x. Content goes through `RegistryClient`. */
-export class HarborClient {
+export class HarborClient implements ReadinessSource {
   /** Host and port, in normal form. */
   readonly registry: string;
   readonly #transport: Transport;
@@ -78,7 +86,7 @@ export class HarborClient {
     await response.discard();
   }
 
-  async health(options: OperationOptions = {}): Promise<HarborHealth> {
+  async health(options: ReadyOptions = {}): Promise<HarborHealth> {
     const what = "cannot ask for Harbor's health";
     const response = await this.#send('GET', 'health', { ...options, what, isAnonymous: true });
     if (response.status !== 200) throw await harborError(response);
@@ -89,7 +97,7 @@ export class HarborClient {
     };
   }
 
-  async systemInfo(options: OperationOptions = {}): Promise<HarborSystemInfo> {
+  async systemInfo(options: ReadyOptions = {}): Promise<HarborSystemInfo> {
     const response = await this.#send('GET', 'systeminfo', { ...options, what: 'cannot ask Harbor about itself' });
     if (response.status !== 200) throw await harborError(response);
     const { harbor_version, external_url, read_only } = await readAnswer(response, systemInfoSchema);
@@ -144,14 +152,14 @@ export class HarborClient {
   }
 
   /**
-   * Makes Harbor ready to take content into project `name`: the parts that a push needs are healthy, Harbor is not
-   * read-only, the project exists.
+   * Whether Harbor takes content now: the parts that a push needs are healthy, `/v2/` answers with this login, and it is not in
+   * read-only mode.
    *
-   * @throws EdgeBundleError REGISTRY_UNAVAILABLE with the components that are not healthy; READ_ONLY; see `ensureProject`
+   * @throws EdgeBundleError REGISTRY_UNAVAILABLE with the components that are not healthy; READ_ONLY; AUTH_FAILED; and those of
+   *   `health`
    */
-  async prepareProject(name: string, options: ProjectOptions = {}): Promise<void> {
-    const { signal } = options;
-    const { components } = await this.health({ signal });
+  async ensureReady({ signal, isOneOfMany = false }: ReadyOptions = {}): Promise<void> {
+    const { components } = await this.health({ signal, isOneOfMany });
     const ill = components.filter((component) => !component.isHealthy && essentialComponents.has(component.name));
     if (ill.length > 0) {
       const list = ill.map((component) => `${component.name} (${component.error ?? 'unhealthy'})`).join(', ');
@@ -159,23 +167,78 @@ export class HarborClient {
         hint: 'It may still be starting: try again later.',
       });
     }
-    const { isReadOnly } = await this.systemInfo({ signal });
+    await this.#ensureRegistry({ signal, isOneOfMany });
+    const { isReadOnly } = await this.systemInfo({ signal, isOneOfMany });
     if (isReadOnly) throw readOnlyError(`Harbor at ${this.registry} takes no content: it is in read-only mode`);
+  }
+
+  /** Waits until `ensureReady` has nothing to say against it: see `waitForHarbor`. */
+  async waitUntilReady(options: WaitOptions = {}): Promise<void> {
+    await waitForHarbor(this, options);
+  }
+
+  /**
+   * Makes Harbor ready to take content into project `name`: it is ready, and the project exists.
+   *
+   * @throws EdgeBundleError see `ensureReady` and `ensureProject`
+   */
+  async prepareProject(name: string, options: ProjectOptions = {}): Promise<void> {
+    await this.ensureReady(options);
     await this.ensureProject(name, options);
+  }
+
+  /**
+   * The digest of what `reference`, a tag or a digest, leads to, by the API: also where a project's rules (vulnerabilities,
+   * signatures) keep its content from being pulled. Undefined where there is nothing.
+   *
+   * @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR
+   */
+  async artifactDigest(
+    repository: string,
+    reference: string,
+    options: OperationOptions = {},
+  ): Promise<Digest | undefined> {
+    const [project = '', ...rest] = repository.split('/');
+    // Twice: what stands before Harbor's core decodes it once.
+    const name = encodeURIComponent(encodeURIComponent(rest.join('/')));
+    const path = `projects/${encodeURIComponent(project)}/repositories/${name}/artifacts/${encodeURIComponent(reference)}`;
+    const response = await this.#send('GET', path, {
+      ...options,
+      what: `cannot look for '${reference}' in ${repository}`,
+      headers: { 'x-is-resource-name': 'true' },
+    });
+    if (response.status === 404) {
+      await response.discard();
+      return undefined;
+    }
+    if (response.status !== 200) throw await harborError(response);
+    return (await readAnswer(response, artifactSchema)).digest;
   }
 
   async close(): Promise<void> {
     await this.#transport.close();
   }
 
+  /** A health that is good says nothing of what stands between: content goes through `/v2/`. */
+  async #ensureRegistry(options: ReadyOptions): Promise<void> {
+    const what = `cannot use the registry of Harbor at ${this.registry}`;
+    const response = await this.#send('GET', '/v2/', { ...options, what });
+    const isLoggedIn = (await this.#credentials?.find(this.registry)) !== undefined;
+    // Without a login that is the good answer.
+    if (response.status !== 200 && !(response.status === 401 && !isLoggedIn)) throw await harborError(response);
+    await response.discard();
+  }
+
+  /** @param path below `/api/v2.0/`, or from the root on where it begins with a slash */
   async #send(method: HttpRequest['method'], path: string, request: ApiRequest): Promise<HttpResponse> {
-    const { what, headers, body, signal, isAnonymous = false } = request;
+    const { what, headers, body, signal, isAnonymous = false, isOneOfMany = false } = request;
     return this.#transport.send({
       what,
       method,
-      url: new URL(`api/v2.0/${path}`, this.#transport.endpoint(this.registry)),
+      url: new URL(path, new URL('api/v2.0/', this.#transport.endpoint(this.registry))),
       headers,
       body,
+      attempts: isOneOfMany ? this.#transport.traffic.retries.beginOnly() : undefined,
       signal,
       authorization: isAnonymous ? undefined : await this.#authorization(),
     });

@@ -1,6 +1,7 @@
 import type { BundleChart, BundleContent, BundleDocument, NamedContent } from '../bundle/bundle-document.ts';
 import { contentDescriptor } from '../bundle/bundle-document.ts';
 import type { Descriptor } from '../content/descriptor.ts';
+import type { Digest } from '../content/digest.ts';
 import type { ReadOnlyContentStore } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { parseReference } from '../oci-client/reference.ts';
@@ -9,6 +10,8 @@ import { keepAliveTag, targetChart, targetRepository } from './target-repository
 /** What is loaded: a bundle that was opened, or a store with its document. */
 export interface LoadSource extends ReadOnlyContentStore {
   readonly document: BundleDocument;
+  /** Of `bundle.json`, where there is one. */
+  readonly digest?: Digest | undefined;
 }
 
 /** What the names of all repositories begin with; in Harbor, projects. */

@@ -20,8 +20,18 @@ const meanings: readonly Meaning[] = [
   },
   {
     pattern: /configured as immutable/i,
-    code: 'ACCESS_DENIED',
+    code: 'TAG_IMMUTABLE',
     hint: 'The tag is there with other content, and a rule of the project forbids to move it: remove the tag or the rule in Harbor.',
+  },
+  {
+    pattern: /\bblob is in GC\b/i,
+    code: 'GARBAGE_COLLECTION',
+    hint: 'Harbor is about to remove old content of this digest, which takes it up to two hours: load again later, or wait with --wait.',
+  },
+  {
+    pattern: /proxy.?cache project|proxy project/i,
+    code: 'ACCESS_DENIED',
+    hint: 'The project is a proxy cache, which takes no content: name another one with --project.',
   },
 ];
 
@@ -39,14 +49,16 @@ export function isGeneral(error: EdgeBundleError): boolean {
   return generalCodes.includes(error.code);
 }
 
+/** `error` with the code and the hint that its text stands for; what is understood already, or not at all, as it is. */
+export function understood(error: EdgeBundleError): EdgeBundleError {
+  const meaning = meanings.find(({ pattern }) => pattern.test(error.message));
+  if (meaning === undefined || meaning.hint === error.hint) return error;
+  const { code, hint } = meaning;
+  return new EdgeBundleError(code, error.message, { hint, failures: error.failures, cause: error });
+}
+
 /** The failure of one image: what the registry's refusal means, with the image's name. */
 export function imageError(reference: string, error: unknown): EdgeBundleError {
-  const message = `${reference}: ${errorMessage(error)}`;
-  if (!isEdgeBundleError(error)) return new EdgeBundleError('FAILED', message, { cause: error });
-  const meaning = meanings.find(({ pattern }) => pattern.test(error.message));
-  const hint = meaning?.hint ?? error.hint;
-  return new EdgeBundleError(meaning?.code ?? error.code, message, {
-    ...(hint === undefined ? {} : { hint }),
-    cause: error,
-  });
+  if (isEdgeBundleError(error)) return understood(error).about(reference);
+  return new EdgeBundleError('FAILED', `${reference}: ${errorMessage(error)}`, { cause: error });
 }

@@ -1,10 +1,13 @@
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import { collectGraph } from '../content/graph.ts';
-import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import { EdgeBundleError, throwIfAborted } from '../errors.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import { forEachLimited } from '../copy/for-each-limited.ts';
 import { type LoadSource, type PlannedImage, planLoad, type TargetProjects } from './load-plan.ts';
+import type { Patience } from './patience.ts';
+import { readBack } from './read-back.ts';
+import { type ArtifactHost, digestAtTag, isInRepository } from './registry-questions.ts';
 
 export const defaultConcurrency = 4;
 
@@ -16,7 +19,16 @@ export interface RegistryTarget extends TargetProjects {
   readonly registry: string;
   /** How many requests run at once. Default: 4. */
   readonly concurrency?: number | undefined;
+  /** Where the registry is a Harbor: knows the manifests that a project's rules keep from being pulled. */
+  readonly harbor?: ArtifactHost | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface VerifyRegistryOptions extends RegistryTarget {
+  /** Manifests and blobs are read back and hashed, each once. Default: false, the registry is asked whether it has them. */
+  readonly deep?: boolean | undefined;
+  /** How many bytes more have been read back. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /** What the registry does not have, or has differently. */
@@ -29,6 +41,8 @@ export interface MissingContent {
   readonly tag?: string | undefined;
   /** What the tag leads to, where that is something else. */
   readonly found?: Digest | undefined;
+  /** What is wrong with what is there, where it was read back. */
+  readonly damage?: string | undefined;
   /** The images of the bundle that need it. */
   readonly references: readonly string[];
 }
@@ -37,6 +51,8 @@ export interface RegistryVerification {
   readonly images: number;
   /** Charts and packs. */
   readonly charts: number;
+  /** Everything that was looked for, images and charts and what belongs to them. */
+  readonly planned: readonly PlannedImage[];
   /** What was asked for, each once in each repository; what is missing is among it. */
   readonly asked: {
     readonly tags: number;
@@ -60,14 +76,14 @@ interface Question {
 
 /**
  * Asks the registry for every tag, manifest (the children of indexes too) and blob of the bundle, by digest, in each
- * repository where an image needs it; and whether a signature is listed as what refers to its subject. Changes nothing, and
- * reads no content back.
+ * repository where an image needs it; and whether a signature is listed as what refers to its subject. Changes nothing. With
+ * `deep` it reads all of that back, and hashes it.
  *
  * @returns also what is missing: that is no error here (see `ensureVerified`)
  * @throws EdgeBundleError REFERENCE_INVALID; what the bundle throws where it is damaged; what the registry's refusal means:
  *   AUTH_FAILED, ACCESS_DENIED, REGISTRY_UNAVAILABLE, …
  */
-export async function verifyRegistry(target: RegistryTarget): Promise<RegistryVerification> {
+export async function verifyRegistry(target: VerifyRegistryOptions): Promise<RegistryVerification> {
   const { bundle, client, registry, signal } = target;
   const images = planLoad(bundle.document, target);
   await client.ping(registry, { signal });
@@ -89,34 +105,46 @@ export function ensureVerified({ missing }: Pick<RegistryVerification, 'missing'
 }
 
 /** One line: what is missing, where, and which images need it. */
-export function describeMissing({ kind, repository, digest, tag, found, references }: MissingContent): string {
+export function describeMissing(missing: MissingContent): string {
+  const { kind, repository, digest, tag, found, damage, references } = missing;
   const name = kind === 'tag' ? `tag '${tag ?? ''}'` : `${kind} ${digest}`;
-  const what = found === undefined ? 'is missing' : `leads to ${found} instead of ${digest}`;
+  const what =
+    damage !== undefined
+      ? `is damaged: ${damage}`
+      : found === undefined
+        ? 'is missing'
+        : `leads to ${found} instead of ${digest}`;
   return `${repository}: ${name} ${what} (${references.join(', ')})`;
 }
 
 /** `verifyRegistry` for some of the images, and without a login of its own. */
 export async function verifyImages(
-  target: RegistryTarget,
+  target: VerifyRegistryOptions & { readonly patience?: Patience | undefined },
   images: readonly PlannedImage[],
 ): Promise<RegistryVerification> {
-  const { concurrency = defaultConcurrency, signal } = target;
+  const { concurrency = defaultConcurrency, deep = false, patience, signal } = target;
   const questions = await questionsAbout(target, images);
   const answers = new Map<Question, Digest | undefined>();
   await forEachLimited(questions, concurrency, async (question) => {
     throwIfAborted(signal);
-    answers.set(question, await ask(target, question));
+    const answer = (): Promise<Digest | undefined> => ask(target, question);
+    answers.set(question, await (patience === undefined ? answer() : patience.attempt(answer)));
   });
+  const damages = deep ? await findDamage(target, questions, answers) : new Map<Question, string>();
   const missing = questions.flatMap((question): MissingContent[] => {
     const { kind, repository, tag, references } = question;
     const { digest } = question.target;
     const found = answers.get(question);
-    return found === digest ? [] : [{ kind, repository, digest, tag, found, references: [...references] }];
+    const damage = damages.get(question);
+    if (found === digest && damage === undefined) return [];
+    const other = found === digest ? undefined : found;
+    return [{ kind, repository, digest, tag, found: other, damage, references: [...references] }];
   });
   const blobs = questions.filter(({ kind }) => kind === 'blob');
   return {
     images: images.filter(({ kind }) => kind === 'image').length,
     charts: images.filter(({ kind }) => kind === 'chart' || kind === 'pack').length,
+    planned: images,
     asked: {
       tags: questions.filter(({ kind }) => kind === 'tag').length,
       manifests: questions.filter(({ kind }) => kind === 'manifest').length,
@@ -153,21 +181,46 @@ async function questionsAbout(
   return [...questions.values()];
 }
 
+/** What is wrong with what the registry says it has: a registry stores each blob once, whatever the repositories. */
+async function findDamage(
+  { client, registry, concurrency = defaultConcurrency, onProgress, signal }: VerifyRegistryOptions,
+  questions: readonly Question[],
+  answers: ReadonlyMap<Question, Digest | undefined>,
+): Promise<ReadonlyMap<Question, string>> {
+  const copies = new Map<string, Question[]>();
+  for (const question of questions) {
+    const { kind, target } = question;
+    if ((kind !== 'blob' && kind !== 'manifest') || answers.get(question) !== target.digest) continue;
+    const name = `${kind} ${target.digest}`;
+    copies.set(name, [...(copies.get(name) ?? []), question]);
+  }
+  const damages = new Map<Question, string>();
+  await forEachLimited(copies.values(), concurrency, async (same) => {
+    const [question] = same;
+    if (question === undefined) return;
+    throwIfAborted(signal);
+    const damage = await readBack(client.repository(registry, question.repository), question.target, {
+      onProgress,
+      signal,
+    });
+    if (damage !== undefined) for (const each of same) damages.set(each, damage);
+  });
+  return damages;
+}
+
 /** The digest of what the registry has there; undefined where it has nothing. */
-async function ask({ client, registry, signal }: RegistryTarget, question: Question): Promise<Digest | undefined> {
+async function ask(
+  { client, registry, harbor: artifacts, signal }: RegistryTarget,
+  question: Question,
+): Promise<Digest | undefined> {
   const repository = client.repository(registry, question.repository);
   const { target, tag, subject } = question;
   if (subject !== undefined) {
     const listed = await repository.referrers(subject, { signal });
     return listed.find(({ digest }) => digest === target.digest)?.digest;
   }
-  if (tag === undefined) return (await repository.exists(target, { signal })) ? target.digest : undefined;
-  try {
-    return (await repository.resolve(tag, { signal })).digest;
-  } catch (error) {
-    if (!isEdgeBundleError(error, 'NOT_FOUND')) throw error;
-    return undefined;
-  }
+  if (tag !== undefined) return digestAtTag(repository, tag, { artifacts, signal });
+  return (await isInRepository(repository, target, { artifacts, signal })) ? target.digest : undefined;
 }
 
 function count(number: number, one: string, many = `${one}s`): string {

@@ -7,6 +7,7 @@ import { isRepositoryName, parseRegistry } from './reference.ts';
 import { type ConnectionContext, RegistryConnection } from './registry-connection.ts';
 import { Repository, type RepositoryOptions } from './repository.ts';
 import { RepositoryAccess } from './repository-access.ts';
+import type { RetryPolicy } from './retry-policy.ts';
 import { RouteFinder, type RouteOptions } from './route-finder.ts';
 import { type ServedByHost, ServedCounter } from './served.ts';
 import { Transport, type TransportOptions } from './transport.ts';
@@ -14,6 +15,11 @@ import { Transport, type TransportOptions } from './transport.ts';
 export interface RegistryClientOptions extends TransportOptions, RepositoryOptions, RouteOptions {
   /** Who logs in where. Default: everything is asked for anonymously. */
   readonly credentials?: CredentialSource | undefined;
+}
+
+export interface PingOptions extends OperationOptions {
+  /** Whoever asks asks again: what fails for the moment is told at once. Default: false. */
+  readonly isOneOfMany?: boolean | undefined;
 }
 
 /** A client of OCI registries: one for all that a program does, since its repositories share connections and logins. */
@@ -60,8 +66,13 @@ export class RegistryClient {
    *
    * @throws EdgeBundleError AUTH_FAILED, TLS_UNTRUSTED, REGISTRY_UNAVAILABLE, TIMEOUT, REGISTRY_ERROR, ABORTED
    */
-  async ping(registry: string, options: OperationOptions = {}): Promise<void> {
+  async ping(registry: string, options: PingOptions = {}): Promise<void> {
     await this.#connection(registry).ping(options);
+  }
+
+  /** When to try again, for what is made of several requests. */
+  get retries(): RetryPolicy {
+    return this.#transport.traffic.retries;
   }
 
   /** What each host has served so far: the registries themselves and their mirrors. */

@@ -92,10 +92,15 @@ export class RegistryConnection {
    *
    * @throws EdgeBundleError as `send` does
    */
-  async ping({ signal }: OperationOptions = {}): Promise<void> {
+  async ping({
+    signal,
+    isOneOfMany = false,
+  }: OperationOptions & { isOneOfMany?: boolean | undefined } = {}): Promise<void> {
     const endpoint = this.#context.routes.upstream(this.registry);
-    const access = { endpoint, scopes: [], signal };
-    const request = { what: `cannot use ${this.registry}`, method: 'GET', expect: [200, 401, 404], signal } as const;
+    const attempts = isOneOfMany ? this.traffic.retries.beginOnly() : undefined;
+    const access = { endpoint, scopes: [], attempts, signal };
+    const what = `cannot use ${this.registry}`;
+    const request = { what, method: 'GET', expect: [200, 401, 404], attempts, signal } as const;
     const response = await this.#exchange(endpoint.root, request, access);
     if (response.status === 404) {
       throw await responseError(response, {

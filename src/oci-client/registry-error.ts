@@ -42,6 +42,17 @@ export interface ResponseErrorOptions {
   readonly hint?: string | undefined;
 }
 
+const statuses = new WeakMap<Error, number>();
+
+/** The HTTP status that `error`, or what caused it, comes from; undefined where no answer is behind it. */
+export function answeredStatus(error: unknown): number | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const status = statuses.get(cause);
+    if (status !== undefined) return status;
+  }
+  return undefined;
+}
+
 /** The error that an unexpected answer means: what failed, the status, and what the body says. Reads the body. */
 export async function responseError(
   response: HttpResponse,
@@ -58,11 +69,13 @@ export async function responseError(
   ];
   const speaksTls = status === 400 && url.protocol === 'http:' && /\bHTTPS\b/.test(reason);
   const hint = options.hint ?? (speaksTls ? 'It speaks TLS: leave out --plain-http.' : undefined);
-  return new EdgeBundleError(
+  const error = new EdgeBundleError(
     options.code ?? codes[status] ?? 'REGISTRY_ERROR',
     parts.join(': '),
     hint === undefined ? {} : { hint },
   );
+  statuses.set(error, status);
+  return error;
 }
 
 async function bodyText(response: HttpResponse): Promise<string> {

@@ -18,12 +18,16 @@ import type {
   Tagger,
   TagLister,
 } from '../content/store.ts';
+import { EdgeBundleError } from '../errors.ts';
 import { contentExists, fetchContent } from './fetch-content.ts';
 import { pushManifest, readManifest, resolveManifest, tagManifest } from './manifests.ts';
 import { readPages } from './pages.ts';
+import { isTag } from './reference.ts';
 import { ReferrersIndex } from './referrers-index.ts';
 import type { RepositoryAccess } from './repository-access.ts';
-import { mountBlob, uploadBlob } from './upload-blob.ts';
+import { putManifest } from './put-manifest.ts';
+import { mountBlob, uploadBlob, type UploadOptions } from './upload-blob.ts';
+import { cancelUpload } from './upload-session.ts';
 
 export interface RepositoryOptions {
   /** Blobs are pushed in parts of this size, in bytes. Default: each in one piece. */
@@ -75,6 +79,37 @@ export class Repository implements ContentStore, Resolver, ManifestReader, Tagge
     } finally {
       content.destroy();
     }
+  }
+
+  /**
+   * Sends a blob without asking for it first, and so that an upload that was interrupted goes on.
+   *
+   * @throws EdgeBundleError SIZE_MISMATCH, DIGEST_MISMATCH
+   */
+  async upload(expected: Descriptor, content: Readable, options: UploadOptions = {}): Promise<void> {
+    // It may fail before it is read; whoever reads it then gets the error.
+    content.on('error', () => undefined);
+    try {
+      await uploadBlob(this.#access, expected, content, { chunkBytes: this.#chunkBytes, ...options });
+    } finally {
+      content.destroy();
+    }
+  }
+
+  /** Makes the registry forget an upload that nobody will go on with, where it can. */
+  async cancelUpload(blob: Descriptor, location: string, { signal }: OperationOptions = {}): Promise<void> {
+    if (URL.canParse(location)) await cancelUpload({ access: this.#access, blob, signal }, new URL(location));
+  }
+
+  /** Gives a manifest, whose bytes the caller has and which is in the repository, a name that does not lead to it yet. */
+  async putTag(
+    { mediaType }: Descriptor,
+    bytes: Buffer,
+    tag: string,
+    { signal }: OperationOptions = {},
+  ): Promise<void> {
+    if (!isTag(tag)) throw new EdgeBundleError('REFERENCE_INVALID', `${JSON.stringify(tag)} is not a tag`);
+    await putManifest(this.#access, tag, { bytes, mediaType, signal });
   }
 
   /** @param reference a tag or a digest: `1.27`, `sha256:…` */

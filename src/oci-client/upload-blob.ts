@@ -3,12 +3,19 @@ import type { Readable } from 'node:stream';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { OperationOptions } from '../content/store.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import type { Attempts } from './retry-policy.ts';
 import { uploadRequest, UploadSession } from './upload-session.ts';
 import { UploadSource } from './upload-source.ts';
 
 export interface UploadOptions extends OperationOptions {
   /** Parts of this size, in bytes, are sent, and then an empty PUT. Default: one PUT with everything. */
   readonly chunkBytes?: number | undefined;
+  /** Of the upload as a whole, where it is tried again. */
+  readonly attempts?: Attempts | undefined;
+  /** Where an upload that was interrupted goes on. What the registry does not know any more is begun anew. */
+  readonly location?: string | undefined;
+  /** Is told where an upload can go on, and awaited, before its first byte is sent. */
+  readonly onLocation?: ((location: string) => Promise<void>) | undefined;
 }
 
 /**
@@ -23,17 +30,21 @@ export async function uploadBlob(
   content: Readable,
   options: UploadOptions = {},
 ): Promise<void> {
-  const { chunkBytes, signal } = options;
+  const { chunkBytes, attempts, location, onLocation, signal } = options;
+  const target = { access, blob: expected, attempts, signal };
+  const resumed = location === undefined ? undefined : await UploadSession.resume(target, location);
   // The login is settled by this POST, which can be repeated: what follows sends a stream, once.
-  const session = await UploadSession.open({ access, blob: expected, signal });
+  const session = resumed ?? (await UploadSession.open(target));
+  await onLocation?.(session.location);
   const source = new UploadSource(expected, content, { signal, rate: access.traffic.rate });
   try {
-    if (chunkBytes === undefined && expected.size > 0) {
+    if (session.startBytes === 0 && chunkBytes === undefined && expected.size > 0) {
       await session.complete(source.part(expected.size));
       return;
     }
-    const step = Math.max(chunkBytes ?? 0, session.minChunkBytes);
-    for (let start = 0; start < expected.size; start += step) {
+    await source.skip(session.startBytes);
+    const step = Math.max(chunkBytes ?? expected.size, session.minChunkBytes);
+    for (let start = session.startBytes; start < expected.size; start += step) {
       const end = Math.min(start + step, expected.size);
       await session.append(source.part(end - start), { start, end });
     }

@@ -4,11 +4,13 @@ import type { Descriptor } from '../content/descriptor.ts';
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import type { HttpResponse } from './http-response.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import type { Attempts } from './retry-policy.ts';
 
 /** What is uploaded, and where to. */
 export interface UploadTarget {
   readonly access: RepositoryAccess;
   readonly blob: Descriptor;
+  readonly attempts?: Attempts | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -19,14 +21,17 @@ const commitBytesPerMs = 100_000;
 export class UploadSession {
   /** The least that the registry takes as a part that is not the last one; in bytes. */
   readonly minChunkBytes: number;
+  /** How much of the blob the registry had when the session was opened or found again; in bytes. */
+  readonly startBytes: number;
   readonly #target: UploadTarget;
   #location: URL;
 
   /** @throws EdgeBundleError REGISTRY_ERROR where the answer to the POST has no Location */
-  constructor(target: UploadTarget, response: HttpResponse) {
+  constructor(target: UploadTarget, response: HttpResponse, startBytes = 0) {
     this.#target = target;
     this.#location = locationOf(response);
     this.minChunkBytes = Number(response.header('oci-chunk-min-length') ?? 0);
+    this.startBytes = startBytes;
   }
 
   static async open(target: UploadTarget): Promise<UploadSession> {
@@ -40,6 +45,34 @@ export class UploadSession {
     });
     await response.discard();
     return new UploadSession(target, response);
+  }
+
+  /**
+   * The session of an earlier upload, where the registry still has it and says how much came: a GET of its Location
+   * (distribution-spec v1.1, "Pushing a blob in chunks"). One that cannot be gone on with is cancelled.
+   */
+  static async resume(target: UploadTarget, location: string): Promise<UploadSession | undefined> {
+    if (!URL.canParse(location)) return undefined;
+    const response = await target.access.send({
+      ...uploadRequest(target),
+      method: 'GET',
+      path: new URL(location),
+      expect: [204, 400, 401, 403, 404, 405, 416],
+    });
+    await response.discard();
+    if (response.status !== 204) return undefined;
+    const { end } = /^(?:bytes=)?0-(?<end>[0-9]{1,15})$/.exec(response.header('range') ?? '')?.groups ?? {};
+    const session = new UploadSession(target, response, Number(end ?? 0) + 1);
+    // `0-0` is what docker-registry also says of an empty one; and of one byte there is nothing to gain.
+    const isUsable = session.startBytes > 1 && session.startBytes <= target.blob.size;
+    if (isUsable) return session;
+    await session.cancel();
+    return undefined;
+  }
+
+  /** Where it goes on. */
+  get location(): string {
+    return this.#location.href;
   }
 
   /** Sends the bytes from `start` up to, but not including, `end`. */
@@ -83,24 +116,29 @@ export class UploadSession {
 
   /** Where possible: a registry also forgets uploads by itself. */
   async cancel(): Promise<void> {
-    try {
-      const response = await this.#target.access.send({
-        ...uploadRequest(this.#target),
-        method: 'DELETE',
-        path: this.#location,
-        actions: 'pull,push,delete',
-        expect: [204],
-      });
-      await response.discard();
-    } catch (error) {
-      if (!isEdgeBundleError(error)) throw error;
-    }
+    await cancelUpload(this.#target, this.#location);
+  }
+}
+
+/** Makes the registry forget an upload. One that it does not know, or does not let go, is left to it. */
+export async function cancelUpload(target: UploadTarget, location: URL): Promise<void> {
+  try {
+    const response = await target.access.send({
+      ...uploadRequest(target),
+      method: 'DELETE',
+      path: location,
+      actions: 'pull,push,delete',
+      expect: [204],
+    });
+    await response.discard();
+  } catch (error) {
+    if (!isEdgeBundleError(error)) throw error;
   }
 }
 
 /** What all requests of an upload have in common. */
-export function uploadRequest({ access, blob, signal }: UploadTarget) {
-  return { what: `cannot push ${blob.digest} to ${access.label}`, actions: 'pull,push', signal } as const;
+export function uploadRequest({ access, blob, attempts, signal }: UploadTarget) {
+  return { what: `cannot push ${blob.digest} to ${access.label}`, actions: 'pull,push', attempts, signal } as const;
 }
 
 function locationOf(response: HttpResponse): URL {

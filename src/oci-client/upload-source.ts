@@ -35,6 +35,19 @@ export class UploadSource {
     return Readable.from(this.#take(lengthBytes), { highWaterMark: 2 });
   }
 
+  /** Reads the first `lengthBytes` bytes, which the registry has already, so that they are verified with the rest. */
+  async skip(lengthBytes: number): Promise<void> {
+    let missing = lengthBytes;
+    while (missing > 0) {
+      if (this.#rest.byteLength === 0) this.#rest = (await this.#next()) ?? Buffer.alloc(0);
+      // The content is shorter than it should be: the end of it says so.
+      if (this.#rest.byteLength === 0) return;
+      const skipped = Math.min(missing, this.#rest.byteLength);
+      this.#rest = this.#rest.subarray(skipped);
+      missing -= skipped;
+    }
+  }
+
   /**
    * Reads to the end, where all parts have been taken.
    *

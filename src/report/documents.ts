@@ -90,6 +90,7 @@ const transfer = z.strictObject({
       digest,
       tag: z.string().optional(),
       found: digest.optional().describe('What the tag leads to instead'),
+      damage: z.string().optional().describe('What is wrong with what is there, where it was read back'),
       references: z.array(z.string()).describe('The images that cannot be used without it'),
     }),
   ),

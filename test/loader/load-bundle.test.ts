@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { mediaTypes } from '../../src/content/media-types.ts';
-import { loadBundle, type LoadOptions } from '../../src/loader/load-bundle.ts';
+import { loadBundle } from '../../src/loader/load-bundle.ts';
+import type { LoadOptions } from '../../src/loader/load-options.ts';
 import type { LoadEvent } from '../../src/loader/load-events.ts';
 import { ensureVerified, verifyRegistry } from '../../src/loader/verify-registry.ts';
 import { FixedCredentials } from '../../src/oci-client/credentials.ts';

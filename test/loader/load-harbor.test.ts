@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { HarborClient } from '../../src/harbor/harbor-client.ts';
-import { loadBundle, type LoadOptions } from '../../src/loader/load-bundle.ts';
+import { loadBundle } from '../../src/loader/load-bundle.ts';
+import type { LoadOptions } from '../../src/loader/load-options.ts';
 import { verifyRegistry } from '../../src/loader/verify-registry.ts';
 import { FixedCredentials } from '../../src/oci-client/credentials.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
@@ -88,19 +89,20 @@ describe('a load into Harbor', () => {
     for (const name of [project, packsProject])
       expect(front.state.projects.get(name)).toMatchObject({ public: false, quotaBytes: undefined });
     expect(
-      front.requests.slice(0, 11).map(({ method, path, status }) => `${method} ${path.split('?')[0] ?? ''} ${status}`),
+      front.requests.slice(0, 12).map(({ method, path, status }) => `${method} ${path.split('?')[0] ?? ''} ${status}`),
     ).toEqual([
       'GET /v2/ 401',
       'GET /service/token 200',
       'GET /v2/ 200',
       'GET /api/v2.0/health 200',
+      'GET /v2/ 200',
       'GET /api/v2.0/systeminfo 200',
       'HEAD /api/v2.0/projects 404',
       'POST /api/v2.0/projects 201',
-      'GET /api/v2.0/health 200',
-      'GET /api/v2.0/systeminfo 200',
       'HEAD /api/v2.0/projects 404',
       'POST /api/v2.0/projects 201',
+      `GET /api/v2.0/projects/${project}/summary 200`,
+      `GET /api/v2.0/projects/${packsProject}/summary 200`,
     ]);
     const access = { registry: front.host, caPath: front.caPath, login: skopeo };
     for (const [name, contents] of Object.entries({ [project]: places, [packsProject]: chartPlaces })) {
@@ -224,17 +226,52 @@ describe('a refusal of Harbor', () => {
     });
   });
 
-  it('for want of space is QUOTA_EXCEEDED; the load stops, and completes when there is space', async () => {
-    front.state.knobs.quotaBytes = 100_000;
+  it('for want of space is QUOTA_EXCEEDED in numbers, before the first byte', async () => {
     const bundle = await apps(12);
-    const error: unknown = await loadBundle(into(bundle)).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({
+    const neededBytes = bundle.document.blobs.reduce((sum, { size }) => sum + size, 0);
+    front.state.knobs.quotaBytes = 100_000;
+    await expect(loadBundle(into(bundle))).rejects.toMatchObject({
       code: 'QUOTA_EXCEEDED',
       exitCode: 1,
-      message: expect.stringMatching(/were not tried/) as string,
+      message: `${front.host}/${project}: the quota has 100000 bytes left, and the load needs ${neededBytes}: ${neededBytes - 100_000} too few`,
       hint: expect.stringContaining('quota') as string,
     });
-    front.state.knobs.quotaBytes = -1;
+    expect(writesSince(0)).toEqual([`POST /api/v2.0/projects`]);
+    front.state.knobs.quotaBytes = neededBytes;
+    expect(await loadBundle(into(bundle))).toMatchObject({ images: 12, missing: [] });
+  });
+
+  it('for want of space counts only what the project does not have yet, each content once', async () => {
+    const base = layer('shared base', 50_000);
+    const first = { 'quay.io/a/one:1': image([base, layer('one')]) };
+    await loadBundle(into(await bundleOf(first)));
+    const used = front.state.usedBytes(front.state.projects.get(project) ?? expect.fail('no project'));
+    const two = image([base, layer('two')]);
+    const three = image([base, layer('two')]);
+    const added = contentsOf(two).filter(({ descriptor }) => descriptor.digest !== base.descriptor.digest);
+    front.state.knobs.quotaBytes = used + added.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+    const more = await bundleOf({ ...first, 'quay.io/a/two:1': two, 'quay.io/a/three:1': three });
+    expect(await loadBundle(into(more))).toMatchObject({ images: 3, missing: [] });
+    front.state.knobs.quotaBytes -= 1;
+    await expect(
+      loadBundle(into(await bundleOf({ 'quay.io/a/four:1': image([layer('4', 1)]) }))),
+    ).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+    });
+  });
+
+  it('for want of space that nobody could foresee ends the load, which completes when there is space', async () => {
+    const bundle = await apps(12);
+    let uploads = 0;
+    front.intercept = (request) => {
+      if (request.method === 'PUT' && ++uploads === 6) front.state.knobs.quotaBytes = 1;
+      return false;
+    };
+    await expect(loadBundle(into(bundle))).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      message: expect.stringMatching(/were not tried/) as string,
+    });
+    front.reset();
     const result = await loadBundle(into(bundle));
     expect(result).toMatchObject({ images: 12, missing: [] });
     expect(result.blobs.present).toBeGreaterThan(0);
@@ -271,7 +308,8 @@ describe('a refusal of Harbor', () => {
     await loadBundle(into(await bundleOf({ 'quay.io/a/app:1': image([layer('old')]) })));
     const current = { 'quay.io/a/app:1': image([layer('current')]), 'quay.io/a/other:1': image([layer('other')]) };
     await expect(loadBundle(into(await bundleOf(current)))).rejects.toMatchObject({
-      code: 'ACCESS_DENIED',
+      code: 'TAG_IMMUTABLE',
+      exitCode: 1,
       message: `1 of 2 images could not be loaded into ${front.host}/${project}`,
       failures: [
         expect.objectContaining({

@@ -3,8 +3,10 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 import type { LoadEvent } from '../../loader/load-events.ts';
 import type { LoadResult } from '../../loader/load-result.ts';
 import { formatLoad } from '../../report/summaries.ts';
+import { formatDuration } from '../../report/units.ts';
 import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
+import { withoutLimit } from '../optional-values.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { type RegistryArguments, registryOptions } from '../registry-options.ts';
@@ -13,7 +15,7 @@ import { parseTarget, type TargetArguments, targetOptions } from '../registry-ta
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { transferDocument } from '../transfer-document.ts';
-import { usageError, wholeNumber } from '../usage.ts';
+import { byteSize, duration, usageError, wholeNumber } from '../usage.ts';
 
 const options = {
   concurrency: {
@@ -21,6 +23,23 @@ const options = {
     default: concurrencyDefault,
     coerce: wholeNumber('concurrency', 1),
     describe: 'How many transfers run at once',
+  },
+  journal: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Keep in this folder what has been loaded, so that an interrupted load goes on where it was',
+  },
+  wait: {
+    type: 'string',
+    coerce: waitLimit,
+    describe:
+      'Wait while the registry starts, restarts or is read-only: for ever, or each time for so long (--wait=30m)',
+  },
+  public: { type: 'boolean', default: false, describe: 'Make a new project one that everybody may pull from' },
+  quota: {
+    requiresArg: true,
+    coerce: byteSize('quota'),
+    describe: 'What a new project may hold (20G, 1.5Gi); without it, what Harbor has as its default',
   },
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
@@ -51,7 +70,7 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   const target = parseTarget(args);
   if (target === undefined) throw usageError('no registry is given', 'Give --harbor URL or --registry URL.');
   const { loadBundle } = await import('../../loader/load-bundle.ts');
-  const { project, 'packs-project': packsProject, concurrency, output } = args;
+  const { project, 'packs-project': packsProject, concurrency, journal, wait, public: isPublic, quota, output } = args;
   const { signal } = terminal;
   let result: LoadResult | undefined;
   try {
@@ -69,6 +88,9 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
           project,
           packsProject,
           harbor,
+          projectSettings: { public: isPublic, storageLimit: quota },
+          journal: journal === undefined ? undefined : { folder: journal },
+          wait,
           concurrency,
           signal,
           onEvent,
@@ -85,6 +107,12 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   }
 }
 
+/** `--wait` alone has no limit. */
+function waitLimit(value: unknown): { readonly limitMs?: number } | undefined {
+  if (value === undefined) return undefined;
+  return value === withoutLimit ? {} : { limitMs: duration('wait')(value) };
+}
+
 function tell(event: LoadEvent, progress: Progress): void {
   switch (event.type) {
     case 'image-finished': {
@@ -99,6 +127,18 @@ function tell(event: LoadEvent, progress: Progress): void {
     case 'restarted':
       progress.warn(`fetching it again: ${event.reason.message}`);
       progress.copy(event);
+      break;
+    case 'waiting': {
+      const { reason, waitedMs, delayMs } = event;
+      const text = `waiting for the registry, ${formatDuration(waitedMs)} so far: ${reason.message}`;
+      progress.note('waiting', text, { reason: reason.message, waitedMs, delayMs });
+      break;
+    }
+    case 'ready':
+      progress.note('ready', `the registry is ready, after ${formatDuration(event.waitedMs)}`, { ...event });
+      break;
+    case 'warning':
+      progress.warn(event.message);
       break;
     case 'started':
     case 'progress':

@@ -12,7 +12,10 @@ import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { transferDocument } from '../transfer-document.ts';
 
-const options = { output: outputOption } as const satisfies Readonly<Record<string, Options>>;
+const options = {
+  deep: { type: 'boolean', default: false, describe: 'Read manifests and blobs back from the registry, and hash them' },
+  output: outputOption,
+} as const satisfies Readonly<Record<string, Options>>;
 
 type VerifyArguments = GlobalArguments &
   RegistryArguments &
@@ -64,9 +67,21 @@ async function verifyTarget(
   const { project, 'packs-project': packsProject } = args;
   const { signal } = terminal;
   const { images, charts, asked, missing } = await withBundle(args.bundle, (bundle) =>
-    withRegistry(args, target, { terminal, progress }, ({ client, registry }) =>
-      verifyRegistry({ bundle, client, registry, project, packsProject, signal }),
-    ),
+    withRegistry(args, target, { terminal, progress }, ({ client, registry, harbor }) => {
+      if (args.deep) progress.expect(contentBytes(bundle));
+      const onProgress = (bytes: number): void => progress.advance(bytes);
+      return verifyRegistry({
+        bundle,
+        client,
+        registry,
+        harbor,
+        project,
+        packsProject,
+        deep: args.deep,
+        onProgress,
+        signal,
+      });
+    }),
   );
   progress.end();
   const missingBlobs = missing.filter(({ kind }) => kind === 'blob').length;

@@ -1,0 +1,38 @@
+import type { OperationOptions } from '../content/store.ts';
+import type { WaitOptions } from '../oci-client/wait-for.ts';
+import type { LoadEvent } from './load-events.ts';
+import type { QuotaHost } from './quota-check.ts';
+import type { ArtifactHost } from './registry-questions.ts';
+import type { RegistryTarget } from './verify-registry.ts';
+
+/** How a project is made where there is none of that name. */
+export interface ProjectSettings {
+  /** Whether everybody may pull. Default: false. */
+  readonly public?: boolean | undefined;
+  /** In bytes; -1: no limit of its own. Default: -1. */
+  readonly storageLimit?: number | undefined;
+}
+
+/** What a registry of projects does before content can come: `HarborClient`. */
+export interface ProjectHost extends ArtifactHost, QuotaHost {
+  /** @throws EdgeBundleError REGISTRY_UNAVAILABLE, READ_ONLY, … where it takes no content now */
+  ensureReady(options: OperationOptions): Promise<void>;
+  /** Returns when `ensureReady` has nothing to say against it. */
+  waitUntilReady(options: WaitOptions): Promise<void>;
+  ensureProject(name: string, options: ProjectSettings & OperationOptions): Promise<unknown>;
+}
+
+export interface LoadOptions extends RegistryTarget {
+  /** Where the registry is a Harbor: makes sure of the project, and of the charts' where there are charts. */
+  readonly harbor?: ProjectHost | undefined;
+  readonly projectSettings?: ProjectSettings | undefined;
+  /** Where it is kept what has been brought there, so that an interrupted load goes on. Default: nowhere. */
+  readonly journal?: { readonly folder: string } | undefined;
+  /**
+   * A registry that takes nothing (it starts, restarts, is read-only or collects garbage) is waited for, each time for `limitMs` at most
+   * (default: no limit). Without it the load fails, with an exit code that says to try again later.
+   */
+  readonly wait?: { readonly limitMs?: number | undefined } | undefined;
+  /** Is called while bytes pass: it returns soon and does not throw. */
+  readonly onEvent?: ((event: LoadEvent) => void) | undefined;
+}
