@@ -124,9 +124,9 @@ export class LoadTarget implements ContentStore, Mounter {
     const { repositoryName: repository } = this;
     const { digest: blob } = expected;
     const location = journal.uploadOf(repository, blob);
-    let hasBegun = false;
+    const begunAt: string[] = [];
     const onLocation = async (begun: string): Promise<void> => {
-      hasBegun = true;
+      begunAt.push(begun);
       if (expected.size >= journalledBytes) await journal.uploadBegan({ repository, blob, location: begun });
     };
     try {
@@ -134,7 +134,7 @@ export class LoadTarget implements ContentStore, Mounter {
     } catch (error) {
       const status = answeredStatus(error);
       // The token has ended between the request before and this one, whose body goes out once.
-      const isLate = hasBegun && status === 401;
+      const isLate = begunAt.length > 0 && status === 401;
       // What the registry had of an earlier upload does not go together with the rest.
       const isUnfit = location !== undefined && status === 400;
       if (!isLate && !isUnfit) throw error;
