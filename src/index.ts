@@ -62,6 +62,14 @@ export {
   verifyRegistry,
   type VerifyRegistryOptions,
 } from './loader/verify-registry.ts';
+export { loadedMirror, type Mirror, type MirrorOptions, servedMirror } from './mirror-config/mirror.ts';
+export {
+  mirrorConfig,
+  type MirrorConfig,
+  type MirrorConfigOptions,
+  type MirrorFormat,
+} from './mirror-config/mirror-config.ts';
+export { type LeftOutImage, parseLeftOut } from './mirror-config/namespaces.ts';
 export {
   CredentialChain,
   type Credentials,

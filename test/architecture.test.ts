@@ -20,6 +20,7 @@ const features = [
   'build',
   'loader',
   'packaging',
+  'mirror-config',
   'iso',
   'preflight',
 ];
@@ -49,6 +50,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   build: formats,
   loader: formats,
   packaging: formats,
+  'mirror-config': [...formats, 'loader', 'serve'],
   iso: formats,
   preflight: [...formats, 'harbor'],
   'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight'],

@@ -11,6 +11,7 @@ import { loadCommand } from './commands/load.ts';
 import { loaderCommand } from './commands/loader.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
+import { mirrorConfigCommand } from './commands/mirror-config.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { serveCommand } from './commands/serve.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -77,6 +78,7 @@ function parser(
     .command(later(verifyCommand(terminal)))
     .command(later(loadCommand(terminal)))
     .command(later(serveCommand(terminal)))
+    .command(later(mirrorConfigCommand(terminal)))
     .command(later(loaderCommand(terminal)))
     .command(cacheCommand(terminal))
     .command(later(loginCommand(terminal)))
@@ -129,6 +131,7 @@ const commandNames = [
   'verify',
   'load',
   'serve',
+  'mirror-config',
   'loader',
   'cache',
   'login',

@@ -35,14 +35,18 @@ export interface RegistryTarget {
 }
 
 /** The registry that `--harbor` or `--registry` names; undefined where neither is given. */
-export function parseTarget({ harbor, registry }: TargetArguments): RegistryTarget | undefined {
+export function parseTarget({
+  harbor,
+  registry,
+}: Pick<TargetArguments, 'harbor' | 'registry'>): RegistryTarget | undefined {
   if (harbor !== undefined && registry !== undefined) throw usageError('--harbor and --registry exclude each other');
   if (harbor !== undefined) return { isHarbor: true, ...parseRegistryUrl('harbor', harbor) };
   if (registry !== undefined) return { isHarbor: false, ...parseRegistryUrl('registry', registry) };
   return undefined;
 }
 
-function parseRegistryUrl(option: string, text: string): Omit<RegistryTarget, 'isHarbor'> {
+/** Host and scheme of the URL that an option names. */
+export function parseRegistryUrl(option: string, text: string): Omit<RegistryTarget, 'isHarbor'> {
   const match = /^(?:(?<scheme>https?):\/\/)?(?<registry>[^/\s@?#]+)\/?$/.exec(text);
   const { scheme, registry } = match?.groups ?? {};
   if (registry === undefined) {

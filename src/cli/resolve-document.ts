@@ -25,7 +25,11 @@ export function resolveDocument(resolved: Resolution, facts: ResolutionFacts): R
       sources: [...sources],
     })),
     missing: facts.missing.map(({ reason, ...image }) => ({ ...found(image), reason })),
-    excluded: resolved.excluded.map(({ pattern, ...image }) => ({ ...found(image), pattern })),
+    excluded: resolved.excluded.map(({ pattern, namespaces, ...image }) => ({
+      ...found(image),
+      pattern,
+      namespaces: [...namespaces],
+    })),
     unrendered: resolved.unrendered.map(({ profile, pack, chart, reason }) => ({
       profile,
       ...(pack === undefined ? {} : { pack }),

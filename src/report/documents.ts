@@ -15,6 +15,8 @@ const bundle = z.strictObject({
   bytes: bytes.describe('The size of the file, or of all its parts'),
 });
 
+const namespaces = z.array(z.string()).describe('Where its pods run, as far as is known');
+
 const build = z.strictObject({
   bundle,
   images: count,
@@ -33,7 +35,9 @@ const build = z.strictObject({
   missing: z
     .array(z.strictObject({ reference: z.string(), reason: z.string() }))
     .describe('Read from strings or concluded, not in their registries, and so not in the bundle'),
-  excluded: z.array(z.strictObject({ reference: z.string(), pattern: z.string() })).describe('Left out by --exclude'),
+  excluded: z
+    .array(z.strictObject({ reference: z.string(), pattern: z.string(), namespaces }))
+    .describe('Left out by --exclude'),
   served: z
     .array(z.strictObject({ host: z.string(), requests: count, bytes }))
     .describe('What came from which registry or mirror in this run'),
@@ -126,7 +130,7 @@ const resolve = z.strictObject({
   missing: z
     .array(z.strictObject({ ...found, reason: z.string() }))
     .describe('Read from strings or concluded, and not in their registries'),
-  excluded: z.array(z.strictObject({ ...found, pattern: z.string().describe('Of --exclude') })),
+  excluded: z.array(z.strictObject({ ...found, pattern: z.string().describe('Of --exclude'), namespaces })),
   unrendered: z
     .array(
       z.strictObject({
@@ -202,6 +206,13 @@ const cacheVerify = z.strictObject({
   damaged: z.array(z.strictObject({ digest, bytes })).describe('Removed'),
 });
 
+const mirrorConfig = z.strictObject({
+  out: z.string(),
+  files: z.array(z.string()).describe('Below out'),
+  registries: z.array(z.string()).describe('Whose images the bundle has'),
+  namespaces: z.array(z.string()).describe('That are labelled, because images of theirs were left out'),
+});
+
 const loaderPackage = z.strictObject({
   path: z.string(),
   archive: z.string().optional().describe('Where --archive asked for one'),
@@ -222,6 +233,7 @@ export const documentSchemas = {
   lint,
   load: transfer,
   'loader package': loaderPackage,
+  'mirror-config': mirrorConfig,
   resolve,
   'resolve --diff': difference,
   'resolve --why': why,
@@ -234,6 +246,7 @@ export type CachePruneDocument = z.infer<typeof cachePrune>;
 export type CacheVerifyDocument = z.infer<typeof cacheVerify>;
 export type InspectDocument = z.infer<typeof inspect>;
 export type LoaderPackageDocument = z.infer<typeof loaderPackage>;
+export type MirrorConfigDocument = z.infer<typeof mirrorConfig>;
 export type LintDocument = z.infer<typeof lint>;
 export type DifferenceDocument = z.infer<typeof difference>;
 export type ResolveDocument = z.infer<typeof resolve>;

@@ -69,7 +69,9 @@ describe('a loader package', () => {
   it('has no types, source maps, tests, addons or links', async () => {
     const entries = await readdir(made.path, { recursive: true, withFileTypes: true });
     expect(entries.filter((entry) => !entry.isFile() && !entry.isDirectory())).toEqual([]);
-    const names = entries.map(({ name }) => name).filter((name) => /\.(?:ts|map|node)$|zstd-napi|^(?:readme|changelog)/i.test(name));
+    const names = entries
+      .map(({ name }) => name)
+      .filter((name) => /\.(?:ts|map|node)$|zstd-napi|^(?:readme|changelog)/i.test(name));
     expect(names).toEqual([]);
   });
 

@@ -27,7 +27,7 @@ describe('documents', () => {
       blobs: 3,
       bytes: { referenced: 5, stored: 4, saved: 1, downloaded: 4, reused: { bundles: 0, cache: 0 } },
       missing: [],
-      excluded: [{ reference: 'docker.io/library/a:1', pattern: 'a' }],
+      excluded: [{ reference: 'docker.io/library/a:1', pattern: 'a', namespaces: ['web'] }],
       served: [{ host: 'mirror.example', requests: 3, bytes: 5 }],
     };
     expect(documentSchemas.build.safeParse(document).success).toBe(true);

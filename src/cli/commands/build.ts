@@ -206,7 +206,11 @@ function documentOf(
     blobs,
     bytes,
     missing: missing.map(({ reference, reason }) => ({ reference, reason })),
-    excluded: excluded.map(({ reference, pattern }) => ({ reference, pattern })),
+    excluded: excluded.map(({ reference, pattern, namespaces }) => ({
+      reference,
+      pattern,
+      namespaces: [...namespaces],
+    })),
     served: [...served].map(([host, { requests, bytes: sent }]) => ({ host, requests, bytes: sent })),
   };
 }

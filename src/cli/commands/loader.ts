@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
-import { formatLoaderPackage } from '../../report/packaging.ts';
+import { formatLoaderPackage } from '../../report/host-summaries.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';

@@ -1,4 +1,4 @@
-import type { LoaderPackageDocument } from './documents.ts';
+import type { LoaderPackageDocument, MirrorConfigDocument } from './documents.ts';
 import { formatFields } from './fields.ts';
 import { formatBytes } from './units.ts';
 
@@ -13,5 +13,15 @@ export function formatLoaderPackage(document: LoaderPackageDocument): string {
     ['files', String(files)],
     ['size', formatBytes(bytes)],
     ['sha256', sha256],
+  ]);
+}
+
+/** What `mirror-config` tells people. */
+export function formatMirrorConfig({ out, files, registries, namespaces }: MirrorConfigDocument): string {
+  return formatFields([
+    ['folder', out],
+    ['registries', registries.join(', ')],
+    ...(namespaces.length === 0 ? [] : [['labelled', namespaces.join(', ')] as const]),
+    ...files.map((file, index) => [index === 0 ? 'files' : '', file] as const),
   ]);
 }
