@@ -31,7 +31,7 @@ export function containerdFiles(
       ];
     });
     files.set(`${folder}/hosts.toml`, stringify({ server: upstreamOf(registry), host: Object.fromEntries(hosts) }));
-    if (ca !== undefined) files.set(`${folder}/${caFile}`, ca);
+    if (ca !== undefined && mirrors.some(({ url }) => url.startsWith('https:'))) files.set(`${folder}/${caFile}`, ca);
   }
   return files;
 }

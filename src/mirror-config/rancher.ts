@@ -35,6 +35,6 @@ export function rancherFiles(
   };
   return new Map([
     ['registries.yaml', comment + stringify(document, { lineWidth: 0 })],
-    ...(ca === undefined ? [] : [[caFile, ca] as const]),
+    ...(isTls && ca !== undefined ? [[caFile, ca] as const] : []),
   ]);
 }
