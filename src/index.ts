@@ -16,9 +16,12 @@ export type {
   ContentSource,
 } from './bundle/bundle-document.ts';
 export { BundleReader, type OpenBundleOptions } from './bundle/bundle-reader.ts';
+export { decodePartList, encodePartList, type ListedPart, type PartList } from './bundle/part-list.ts';
 export type { BundleTrust } from './bundle/read-head.ts';
 export type { BundleSignature, SignatureAlgorithm } from './bundle/signature-file.ts';
 export { type BundleVerification, verifyBundle, type VerifyBundleOptions } from './bundle/verify-bundle.ts';
+export { type PartsVerification, verifyParts, type VerifyPartsOptions } from './bundle/verify-parts.ts';
+export { installerPartBytes, writeParts, type WritePartsOptions, type WrittenParts } from './bundle/write-parts.ts';
 export { type Descriptor, describe } from './content/descriptor.ts';
 export { type Digest, digestOf, isDigest, parseDigest } from './content/digest.ts';
 export { collectGraph, type Graph, type GraphOptions, type ManifestNode } from './content/graph.ts';

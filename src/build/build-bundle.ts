@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { bundleNamePattern, type BundleDocument } from '../bundle/bundle-document.ts';
 import { BundleReader } from '../bundle/bundle-reader.ts';
 import { bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
+import { writeParts } from '../bundle/write-parts.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
@@ -49,6 +50,8 @@ export interface BuildOptions extends OperationOptions, ImageSelection {
   readonly cache?: BlobCache | undefined;
   /** The folder that the bundle's own folder is made in. */
   readonly out: string;
+  /** The bundle is written in parts of so many bytes. Default: as one file. */
+  readonly partBytes?: number | undefined;
   /** How many downloads run at once. Default: 4. */
   readonly concurrency?: number | undefined;
   /** The time stamp inside the bundle, in seconds since 1970. Default: 0. */
@@ -57,6 +60,7 @@ export interface BuildOptions extends OperationOptions, ImageSelection {
 }
 
 export interface BuildResult {
+  /** `path` is the file's, or the first part's. */
   readonly bundle: { readonly path: string; readonly id: string; readonly digest: Digest; readonly bytes: number };
   readonly images: number;
   /** Charts and packs, each once. */
@@ -118,8 +122,8 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const { document, plan } = await planBundle(options, { metadata, reader, supply, failures, rest });
   const target = bundlePath(out, document);
   const stored = plan.blobs.reduce((sum, { size }) => sum + size, 0);
-  const result = (bytes: number): BuildResult => ({
-    bundle: { ...target, bytes },
+  const result = ({ path, bytes }: FinishedBundle): BuildResult => ({
+    bundle: { ...target, path, bytes },
     images: document.images.length,
     charts: document.charts.length,
     attachments: document.attachments?.length ?? 0,
@@ -127,10 +131,11 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
     bytes: { referenced: plan.referencedBytes, stored, saved: plan.referencedBytes - stored, ...supply.bytes },
   });
 
-  const finishedBytes = await bytesOfFinished(target);
-  if (finishedBytes !== undefined) return result(finishedBytes);
+  const { partBytes } = options;
+  const finished = await findFinished(target, partBytes, signal);
+  if (finished !== undefined) return result(finished);
 
-  const writer = await BundleWriter.open({ out, document, metadata, signal });
+  const writer = await BundleWriter.open({ out, document, metadata, partBytes, signal });
   try {
     const present = await presentBytes(writer, [...plan.stored, ...plan.compressed]);
     await keepSpaceFor(writer.target.path, stored - present, local.cache);
@@ -143,9 +148,9 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
     });
     await Promise.all([supply.deliverAll(plan.stored, writer), supply.deliverInOrder(plan.compressed, writer)]);
     failures.throwIfAny('CONTENT_MISSING', `the bundle '${name}' is not complete`);
-    const { bytes } = await writer.commit();
+    const written = await writer.commit({ signal });
     if (setAside !== undefined) await removeSetAside(out);
-    return result(bytes);
+    return result(written);
   } finally {
     await writer.close();
   }
@@ -224,12 +229,28 @@ async function keepSpaceFor(bundlePath: string, bytes: number, cache: BlobCache 
   cache.keepFreeBytes = (await isSameFileSystem(dirname(bundlePath), cache.folder)) ? bytes * 1.001 + overheadBytes : 0;
 }
 
-/** The size of the bundle where it is there already, and sound as far as opening it tells. */
-async function bytesOfFinished({ path, digest }: { path: string; digest: Digest }): Promise<number | undefined> {
+interface FinishedBundle {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** The bundle where it is there already, and sound as far as opening it tells; cut into parts where those are wanted. */
+async function findFinished(
+  { path, digest }: { readonly path: string; readonly digest: Digest },
+  partBytes: number | undefined,
+  signal: AbortSignal,
+): Promise<FinishedBundle | undefined> {
+  const found = await openFinished(path, digest);
+  if (found === undefined || partBytes === undefined) return found;
+  const { paths, bytes } = await writeParts(found.path, { partBytes, signal });
+  return { path: paths[0] ?? path, bytes };
+}
+
+async function openFinished(path: string, digest: Digest): Promise<FinishedBundle | undefined> {
   try {
     const bundle = await BundleReader.open(path);
     await bundle.close();
-    return bundle.digest === digest ? bundle.bytes : undefined;
+    return bundle.digest === digest ? { path: bundle.paths[0] ?? path, bytes: bundle.bytes } : undefined;
   } catch (error) {
     if (isEdgeBundleError(error)) return undefined;
     throw error;

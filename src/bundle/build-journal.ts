@@ -10,7 +10,12 @@ import { bootId } from '../files/boot-id.ts';
 import { fileError } from '../files/file-error.ts';
 import { maxCompressedFrameBytes } from './bundle-layout.ts';
 
-const headerSchema = z.object({ bundle: digestSchema, start: z.int(), bootId: z.string().optional() });
+const headerSchema = z.object({
+  bundle: digestSchema,
+  start: z.int(),
+  partBytes: z.int().optional(),
+  bootId: z.string().optional(),
+});
 
 const recordSchema = z.union([
   /** So many bytes of a stored blob are in place. */
@@ -30,6 +35,8 @@ export interface JournalSubject {
   readonly bundle: Digest;
   /** Where in the file the first blob is that is pushed: another version of zstd moves it. */
   readonly start: number;
+  /** What each part of the file has; absent where it is one file. */
+  readonly partBytes?: number;
 }
 
 /** What a journal tells of one blob. */
@@ -67,7 +74,8 @@ export class BuildJournal {
   static async open(path: string, subject: JournalSubject): Promise<BuildJournal> {
     const [headerLine, ...lines] = await readLines(path);
     const header = parseLine(headerSchema, headerLine);
-    const continues = header?.bundle === subject.bundle && header.start === subject.start;
+    const continues =
+      header?.bundle === subject.bundle && header.start === subject.start && header.partBytes === subject.partBytes;
     const journal = new BuildJournal(path, subject, await openFile(path, continues ? 'a' : 'w'));
     try {
       if (continues) {

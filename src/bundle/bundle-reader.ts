@@ -11,7 +11,7 @@ import {
   type NamedContent,
   namedContents,
 } from './bundle-document.ts';
-import type { FrameReader } from './frame-reader.ts';
+import type { FrameMark, FrameReader } from './frame-reader.ts';
 import type { BundleEntry, BundleLayout } from './bundle-layout.ts';
 import { PartFiles } from './part-files.ts';
 import { type BundleHead, type BundleTrust, readHead } from './read-head.ts';
@@ -73,11 +73,22 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
   static async open(path: string, { trust }: OpenBundleOptions = {}): Promise<BundleReader> {
     const files = await PartFiles.open(path);
     try {
-      return new BundleReader(files, await readHead(files, trust));
+      return await BundleReader.read(files, { trust });
     } catch (error) {
       await files.close();
       throw error;
     }
+  }
+
+  /** The same over files that are open; closing the reader closes them. */
+  static async read(files: PartFiles, { trust }: OpenBundleOptions = {}): Promise<BundleReader> {
+    const reader = new BundleReader(files, await readHead(files, trust));
+    if (files.list === undefined || files.list.id === reader.id) return reader;
+    throw new EdgeBundleError(
+      'BUNDLE_INVALID',
+      `the parts are of bundle ${reader.id}, the list beside them is of bundle ${files.list.id}`,
+      { hint: 'Copy parts and list again, from one place.' },
+    );
   }
 
   get document(): BundleDocument {
@@ -133,6 +144,11 @@ export class BundleReader implements ReadOnlyContentStore, Resolver {
    */
   readArchive(tarOffset: number, length: number): AsyncGenerator<Buffer> {
     return this.#frames.read(tarOffset, length);
+  }
+
+  /** Bytes of the file that follow from the bundle's structure alone: what has others there is no part of it. */
+  frameMarks(): Iterable<FrameMark> {
+    return this.#frames.marks();
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
-import { rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 
 import type { Descriptor } from '../content/descriptor.ts';
@@ -15,7 +15,7 @@ import type {
 import { bytesOf, ContentVerifier } from '../content/verify.ts';
 import { Flights } from '../copy/flights.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
-import { syncFolder } from '../files/atomic-file.ts';
+import { syncFolder, writeFileAtomic } from '../files/atomic-file.ts';
 import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
 import { rangeBounds } from '../store/byte-range.ts';
@@ -24,6 +24,8 @@ import { BuildJournal } from './build-journal.ts';
 import { type BundleDocument, bundleIdentity, type BundleIdentity, encodeBundleDocument } from './bundle-document.ts';
 import { type BundleLayout, compressedFrameContentBytes, planLayout } from './bundle-layout.ts';
 import { ensureSpace } from './ensure-space.ts';
+import { listParts } from './list-parts.ts';
+import { encodePartList, partListPath } from './part-list.ts';
 import { PartialFile } from './partial-file.ts';
 import { type PlacedBlob, Placement } from './placement.ts';
 import { encodeSeekTable } from './seek-table.ts';
@@ -43,6 +45,8 @@ export interface BundleWriterOptions extends OperationOptions {
   readonly document: BundleDocument;
   /** Has the small content that comes first in the file, manifests and configs: its compressed size is part of the plan. */
   readonly metadata: ReadOnlyContentStore;
+  /** It is written in parts of so many bytes, with a list of their checksums. Default: as one file. */
+  readonly partBytes?: number | undefined;
 }
 
 /** Where a bundle is, or will be. */
@@ -67,6 +71,7 @@ interface WriterState {
   readonly placement: Placement;
   readonly head: Head;
   readonly metadata: ReadOnlyContentStore;
+  readonly partBytes: number | undefined;
   readonly file: PartialFile;
   readonly journal: BuildJournal;
   readonly lock: FileLock;
@@ -83,6 +88,7 @@ export class BundleWriter implements ContentStore, Resumable {
   readonly #journal: BuildJournal;
   readonly #lock: FileLock;
   readonly #metadata: ReadOnlyContentStore;
+  readonly #partBytes: number | undefined;
   readonly #placement: Placement;
   /** What is in place and verified, with its size. */
   readonly #done: Map<Digest, number>;
@@ -98,6 +104,7 @@ export class BundleWriter implements ContentStore, Resumable {
     this.#placement = state.placement;
     this.#done = new Map(state.head.blobs.map(({ digest, size }) => [digest, size]));
     this.#metadata = state.metadata;
+    this.#partBytes = state.partBytes;
     this.#file = state.file;
     this.#journal = state.journal;
     this.#lock = state.lock;
@@ -108,7 +115,7 @@ export class BundleWriter implements ContentStore, Resumable {
    *   FILE_FAILED, ABORTED, and what `metadata` throws
    */
   static async open(options: BundleWriterOptions): Promise<BundleWriter> {
-    const { out, document, metadata, signal } = options;
+    const { out, document, metadata, partBytes, signal } = options;
     const documentBytes = encodeBundleDocument(document);
     const target = pathOf(out, document, documentBytes);
     const layout = planLayout(document, documentBytes);
@@ -116,17 +123,20 @@ export class BundleWriter implements ContentStore, Resumable {
     const lock = await FileLock.acquire(`${target.path}.lock`, { signal });
     const opened: { close(): Promise<void> }[] = [];
     try {
-      await ensureSpace(folder, partialPath(target), layout);
-      const file = await PartialFile.open(partialPath(target));
+      await ensureSpace(target.path, layout, { partBytes });
+      const file = await PartialFile.open(target.path, { partBytes });
       opened.push(file);
       const leftBytes = await file.size();
       // A journal that outlived its file would vouch for content that is not there.
       if (leftBytes === 0) await removeFile(journalPath(target));
       const placement = new Placement(layout);
       const head = await writeHead(file, { layout, placement, metadata, signal });
-      const journal = await BuildJournal.open(journalPath(target), { bundle: target.digest, start: head.end });
+      const journal = await BuildJournal.open(journalPath(target), {
+        ...{ bundle: target.digest, start: head.end },
+        ...(partBytes === undefined ? {} : { partBytes }),
+      });
       opened.push(journal);
-      const writer = new BundleWriter({ target, layout, placement, head, metadata, file, journal, lock });
+      const writer = new BundleWriter({ target, layout, placement, head, metadata, partBytes, file, journal, lock });
       await writer.#adoptProgress(leftBytes, signal);
       return writer;
     } catch (error) {
@@ -190,11 +200,12 @@ export class BundleWriter implements ContentStore, Resumable {
   }
 
   /**
-   * Ends the file, makes it durable and gives it its name.
+   * Ends the file, makes it durable and gives it its name. Parts are read once more, for their checksums.
    *
+   * @returns the path of the file, or of its first part
    * @throws EdgeBundleError CONTENT_MISSING where a blob has not been pushed, NO_SPACE, FILE_FAILED
    */
-  async commit(): Promise<{ readonly path: string; readonly bytes: number }> {
+  async commit({ signal }: OperationOptions = {}): Promise<{ readonly path: string; readonly bytes: number }> {
     const missing = this.#layout.document.blobs.filter(({ digest }) => !this.#done.has(digest));
     if (missing.length > 0) {
       throw new EdgeBundleError(
@@ -208,11 +219,10 @@ export class BundleWriter implements ContentStore, Resumable {
     const bytes = this.#placement.end + trailer.byteLength + table.byteLength;
     await this.#file.write([trailer, table], this.#placement.end);
     await this.#file.finish(bytes);
-    const { path } = this.target;
-    const folder = dirname(path);
+    await this.#listParts(bytes, signal);
+    const folder = dirname(this.target.path);
+    const [path = this.target.path] = await this.#file.publish();
     try {
-      await rename(this.#file.path, path);
-      await syncFolder(folder);
       await syncFolder(dirname(folder));
     } catch (error) {
       throw fileError(error, `cannot give the bundle its name '${path}'`);
@@ -229,6 +239,15 @@ export class BundleWriter implements ContentStore, Resumable {
     } finally {
       await this.#lock.release();
     }
+  }
+
+  async #listParts(size: number, signal: AbortSignal | undefined): Promise<void> {
+    const partBytes = this.#partBytes;
+    if (partBytes === undefined) return;
+    const { path, id } = this.target;
+    const read = (position: number, length: number): Promise<Buffer> => this.#file.read(position, length);
+    const list = await listParts({ read, bundle: basename(path), id, size, partBytes, signal });
+    await writeFileAtomic(partListPath(path), encodePartList(list));
   }
 
   get #epoch(): number {
@@ -335,10 +354,6 @@ export class BundleWriter implements ContentStore, Resumable {
     this.#done.set(place.digest, place.entry.size);
     this.#placement.complete(place, frames);
   }
-}
-
-function partialPath({ path }: BundlePath): string {
-  return `${path}.partial`;
 }
 
 function journalPath({ path }: BundlePath): string {

@@ -1,7 +1,9 @@
+import { dirname } from 'node:path';
+
 import { EdgeBundleError } from '../errors.ts';
 import { freeBytes } from '../files/free-space.ts';
 import type { BundleLayout, FrameRun } from './bundle-layout.ts';
-import { PartialFile } from './partial-file.ts';
+import { PartialFile, type PartialFileOptions } from './partial-file.ts';
 import { seekTableBytes } from './seek-table.ts';
 import { storedRunBytes } from './stored-run.ts';
 
@@ -17,9 +19,13 @@ function peakRunBytes({ kind, contentBytes, frameCount }: FrameRun): number {
   return kind === 'stored' ? storedRunBytes(contentBytes) : contentBytes + frameCount * compressedFrameOverheadBytes;
 }
 
-/** @throws EdgeBundleError NO_SPACE where the bundle may not fit on the disk, what is in `partialPath` already included */
-export async function ensureSpace(folder: string, partialPath: string, layout: BundleLayout): Promise<void> {
-  const needed = peakBundleBytes(layout) - (await PartialFile.allocatedBytes(partialPath));
+/**
+ * @param target the bundle's path
+ * @throws EdgeBundleError NO_SPACE where it may not fit on the disk, what an earlier run has of it included
+ */
+export async function ensureSpace(target: string, layout: BundleLayout, options: PartialFileOptions): Promise<void> {
+  const folder = dirname(target);
+  const needed = peakBundleBytes(layout) - (await PartialFile.allocatedBytes(target, options));
   const free = await freeBytes(folder);
   if (needed <= free) return;
   throw new EdgeBundleError(

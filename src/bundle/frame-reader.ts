@@ -8,11 +8,23 @@ import {
 } from './bundle-layout.ts';
 import type { PartFiles } from './part-files.ts';
 import type { FrameSizes } from './seek-table.ts';
-import { storedFrameBytes } from './stored-frame.ts';
+import {
+  frameMagic,
+  storedBlockBytes,
+  storedBlockHeader,
+  storedFrameBytes,
+  storedFrameOffset,
+} from './stored-frame.ts';
 import { type ReadAt, readStoredRun } from './stored-run.ts';
 import { decompressFrame } from './zstd-codec.ts';
 
 const cachedFrames = 8;
+
+/** Bytes that have to stand at a place of the file, whatever the content is. */
+export interface FrameMark {
+  readonly position: number;
+  readonly bytes: Buffer;
+}
 
 /** Reads the archive out of its frames, at any offset. */
 export class FrameReader {
@@ -56,6 +68,17 @@ export class FrameReader {
     }
   }
 
+  /** Where frames and stored blocks begin, in order. */
+  *marks(): Generator<FrameMark> {
+    for (const run of this.#runs) {
+      for (let index = run.firstFrame; index < run.firstFrame + run.frameCount; index += 1) {
+        const position = this.#start(index);
+        yield { position, bytes: frameMagic };
+        if (run.kind === 'stored') yield* storedBlockMarks(position, this.#sizes(index).content);
+      }
+    }
+  }
+
   async *#readCompressed(run: FrameRun, from: number, to: number): AsyncGenerator<Buffer> {
     for (let at = from; at < to;) {
       const number = Math.floor(at / compressedFrameContentBytes);
@@ -95,6 +118,12 @@ export class FrameReader {
 
   #sizes(index: number): FrameSizes {
     return this.#frames[index] ?? { compressed: 0, content: 0 };
+  }
+}
+
+function* storedBlockMarks(position: number, contentBytes: number): Generator<FrameMark> {
+  for (let offset = storedBlockBytes; offset < contentBytes; offset += storedBlockBytes) {
+    yield { position: position + storedFrameOffset(offset), bytes: storedBlockHeader(contentBytes, offset) };
   }
 }
 

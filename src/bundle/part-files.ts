@@ -1,15 +1,28 @@
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 
-import { EdgeBundleError, systemErrorCode } from '../errors.ts';
+import { combineFailures, EdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
+import { findBundleFiles, type FoundFiles, partSuffix } from './find-parts.ts';
+import { differencesFrom, type PartList, readPartList } from './part-list.ts';
+import { seekTableFooterBytes, seekTableSize } from './seek-table.ts';
 
-const partName = /^(?<base>.+)_part(?<number>\d{2,})$/;
-const bundleEnding = '.tar.zst';
+/** A file, or bytes within one: a part that lies in an image of a file system is read without mounting that. */
+export interface PartExtent {
+  readonly path: string;
+  /** What to call it in messages, and in `paths`. Default: `path`. */
+  readonly name?: string | undefined;
+  /** Where in the file it begins. Default: 0. */
+  readonly offset?: number | undefined;
+  /** Default: up to the end of the file. */
+  readonly size?: number | undefined;
+}
 
 interface OpenPart {
   readonly path: string;
   readonly handle: FileHandle;
+  readonly offset: number;
+  /** Where in all parts together it begins. */
   readonly start: number;
   readonly size: number;
 }
@@ -19,38 +32,57 @@ export class PartFiles {
   readonly #parts: readonly OpenPart[];
   /** In bytes, all parts together. */
   readonly size: number;
+  /** What stands beside the parts; undefined where nothing does. Names and sizes are as it says. */
+  readonly list: PartList | undefined;
 
-  private constructor(parts: readonly OpenPart[]) {
+  private constructor(parts: readonly OpenPart[], list: PartList | undefined) {
     this.#parts = parts;
     this.size = parts.reduce((sum, part) => sum + part.size, 0);
+    this.list = list;
   }
 
   /**
    * @param path a file; the name that parts have before `_part00`; any one of the parts; or a folder with one bundle in it
    * @throws EdgeBundleError FILE_FAILED; BUNDLE_PART_MISSING with the name of the part; BUNDLE_INVALID where a part
-   *   before the last is shorter than another
+   *   before the last is shorter than another, or where parts are not those of the list beside them
    */
   static async open(path: string): Promise<PartFiles> {
-    const paths = await findFiles(path);
+    const { paths, base } = await findBundleFiles(path);
+    const list = base === undefined ? undefined : await readPartList(base);
+    if (list === undefined) ensureNoneMissing({ paths, base });
+    return PartFiles.ofExtents(
+      paths.map((each) => ({ path: each })),
+      list,
+    );
+  }
+
+  /** The same over bytes of files; with their list, where there is one. */
+  static async ofExtents(extents: readonly PartExtent[], list?: PartList): Promise<PartFiles> {
     const parts: OpenPart[] = [];
     let start = 0;
     try {
-      for (const part of paths) {
-        const opened = await openPart(part, start);
-        parts.push(opened);
-        start += opened.size;
+      for (const extent of extents) {
+        const part = await openPart(extent, start);
+        parts.push(part);
+        start += part.size;
       }
-      ensureEqualSizes(parts);
+      if (list === undefined) await ensureEqualSizes(parts);
+      else ensureAsListed(parts, list);
     } catch (error) {
       await closeAll(parts);
-      throw fileError(error, `cannot read the bundle '${path}'`);
+      throw fileError(error, `cannot read the bundle '${extents[0]?.name ?? extents[0]?.path ?? ''}'`);
     }
-    return new PartFiles(parts);
+    return new PartFiles(parts, list);
   }
 
   /** The files' paths, in order. */
   get paths(): readonly string[] {
     return this.#parts.map(({ path }) => path);
+  }
+
+  /** Each part and where it stands: bytes `start` to `end` of the whole. */
+  get parts(): readonly { readonly path: string; readonly start: number; readonly end: number }[] {
+    return this.#parts.map(({ path, start, size }) => ({ path, start, end: start + size }));
   }
 
   /** `length` bytes from `position`. @throws EdgeBundleError BUNDLE_INVALID where the files end before that, FILE_FAILED */
@@ -107,100 +139,57 @@ export class PartFiles {
   }
 }
 
-/**
- * The ending of part `index` as `split --numeric-suffixes` names it: two digits up to 89, then 9000 to 9899,
- * then 990000 and on: longer names sort behind shorter ones.
- */
-export function partSuffix(index: number): string {
-  let [digits, first, count] = [2, 0, 90];
-  for (;;) {
-    if (index < first + count) {
-      const prefix = '9'.repeat(digits / 2 - 1);
-      return `_part${prefix}${String(index - first).padStart(digits - prefix.length, '0')}`;
-    }
-    [digits, first, count] = [digits + 2, first + count, count * 10];
-  }
-}
-
-/** The path that parts have before `_part00`; any other path as it is. */
-export function withoutPartSuffix(path: string): string {
-  const base = partName.exec(basename(path))?.groups?.base;
-  return base === undefined ? path : join(dirname(path), base);
-}
-
-async function findFiles(path: string): Promise<string[]> {
-  const info = await statOrUndefined(path);
-  if (info?.isDirectory() === true) return findFiles(await theBundleIn(path));
-  if (info !== undefined && !partName.test(basename(path))) return [path];
-  const base = partName.exec(basename(path))?.groups?.base ?? basename(path);
-  const parts = await partsOf(dirname(path), base);
-  if (parts.length === 0) {
+/** What no list is needed to see. */
+function ensureNoneMissing({ paths, base }: FoundFiles): void {
+  if (base === undefined) return;
+  for (const [index, path] of paths.entries()) {
+    const name = `${basename(base)}${partSuffix(index)}`;
+    if (basename(path) === name) continue;
     throw new EdgeBundleError(
-      'FILE_FAILED',
-      `there is no bundle '${path}', and no parts of one ('${base}_part00', …)`,
-      {
-        hint: 'Check the path.',
-      },
+      'BUNDLE_PART_MISSING',
+      `part '${name}' is missing in '${dirname(base)}'; ${paths.length} parts are there, in all`,
+      { hint: 'Copy the missing part again; parts are named as split --numeric-suffixes does.' },
     );
   }
-  return parts;
 }
 
-async function theBundleIn(folder: string): Promise<string> {
-  const names = await namesIn(folder);
-  const bundles = new Set<string>();
-  for (const name of names) {
-    const base = partName.exec(name)?.groups?.base ?? name;
-    if (base.endsWith(bundleEnding)) bundles.add(base);
-  }
-  const [bundle, ...others] = bundles;
-  if (bundle === undefined || others.length > 0) {
-    throw new EdgeBundleError(
-      'FILE_FAILED',
-      `'${folder}' holds ${bundles.size} bundles; a folder with exactly one, or the bundle itself, is expected`,
-      { hint: 'Name the bundle, a file core-….tar.zst or its parts ….tar.zst_part00.' },
-    );
-  }
-  return join(folder, bundle);
-}
-
-async function partsOf(folder: string, base: string): Promise<string[]> {
-  const present = new Set((await namesIn(folder)).filter((name) => partName.exec(name)?.groups?.base === base));
-  const parts: string[] = [];
-  for (let index = 0; parts.length < present.size; index += 1) {
-    const name = `${base}${partSuffix(index)}`;
-    if (!present.has(name)) {
-      throw new EdgeBundleError(
-        'BUNDLE_PART_MISSING',
-        `part '${name}' is missing in '${folder}'; ${present.size} parts are there, in all`,
-        { hint: 'Copy the missing part again; parts are named as split --numeric-suffixes does.' },
-      );
-    }
-    parts.push(join(folder, name));
-  }
-  return parts;
-}
-
-async function openPart(path: string, start: number): Promise<OpenPart> {
+async function openPart({ path, name = path, offset = 0, size }: PartExtent, start: number): Promise<OpenPart> {
   const handle = await open(path, 'r');
   try {
-    return { path, handle, start, size: (await handle.stat()).size };
+    return { path: name, handle, offset, start, size: size ?? (await handle.stat()).size - offset };
   } catch (error) {
     await handle.close();
     throw error;
   }
 }
 
+function ensureAsListed(parts: readonly OpenPart[], list: PartList): void {
+  const present = parts.map(({ path, size }) => ({ name: basename(path), size }));
+  const folder = dirname(parts[0]?.path ?? '');
+  const failures = differencesFrom(list, present, `'${folder}'`);
+  const [only, ...others] = failures;
+  if (only === undefined) return;
+  if (others.length === 0) throw only;
+  throw combineFailures('BUNDLE_INVALID', `the parts of '${list.bundle}' are not as their list says`, failures);
+}
+
 /** `split` makes all parts of one size; the last one has what is left, and is never empty. */
-function ensureEqualSizes(parts: readonly OpenPart[]): void {
+async function ensureEqualSizes(parts: readonly OpenPart[]): Promise<void> {
   if (parts.length === 1) return;
   const full = parts.reduce((most, { size }) => Math.max(most, size), 0);
   for (const [index, part] of parts.entries()) {
-    const isLast = index === parts.length - 1;
-    if (part.size === full || (isLast && part.size > 0)) continue;
+    const next = parts[index + 1];
+    if (part.size === full || (next === undefined && part.size > 0)) continue;
+    if (next !== undefined && (await endsWithSeekTable(part))) {
+      throw new EdgeBundleError(
+        'BUNDLE_INVALID',
+        `the bundle ends with part '${part.path}', and there are more: '${next.path}'`,
+        { hint: 'Those after it are left from something else; remove them.' },
+      );
+    }
     throw new EdgeBundleError(
       'BUNDLE_INVALID',
-      `part '${part.path}' has ${part.size} bytes; ${isLast ? 'it cannot be empty' : `${full} are expected`}`,
+      `part '${part.path}' has ${part.size} bytes; ${next === undefined ? 'it cannot be empty' : `${full} are expected`}`,
       { hint: 'It was cut short or belongs to another bundle; copy it again.' },
     );
   }
@@ -219,28 +208,21 @@ async function writeAt(path: string, bytes: Buffer, position: number): Promise<v
   }
 }
 
+async function endsWithSeekTable(part: OpenPart): Promise<boolean> {
+  const footer = Buffer.alloc(seekTableFooterBytes);
+  await readAt(part, footer, Math.max(0, part.size - footer.byteLength));
+  try {
+    return seekTableSize(footer) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 async function readAt(part: OpenPart, buffer: Buffer, position: number): Promise<{ readonly bytesRead: number }> {
   try {
-    return await part.handle.read(buffer, 0, buffer.byteLength, position);
+    return await part.handle.read(buffer, 0, buffer.byteLength, part.offset + position);
   } catch (error) {
     throw fileError(error, `cannot read '${part.path}' at byte ${position}`);
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    throw fileError(error, `cannot read the folder '${folder}'`);
-  }
-}
-
-async function statOrUndefined(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw fileError(error, `cannot read '${path}'`);
   }
 }
 

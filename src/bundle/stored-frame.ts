@@ -11,7 +11,9 @@ export const storedBlockBytes = 128 * 1024;
 export const storedFrameHeaderBytes = 10;
 export const storedBlockHeaderBytes = 3;
 
-const zstdMagic = 0xfd2fb528;
+/** The first bytes of a frame (RFC 8878, section 3.1.1). */
+export const frameMagic: Buffer = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+
 /** Frame_Content_Size has 4 bytes, no single segment, no checksum, no dictionary. */
 const frameHeaderDescriptor = 0b1000_0000;
 /** Exponent 7, mantissa 0: 2^(10+7) bytes. */
@@ -33,7 +35,7 @@ export function storedFrameOffset(offset: number): number {
 
 export function storedFrameHeader(contentBytes: number): Buffer {
   const header = Buffer.alloc(storedFrameHeaderBytes);
-  header.writeUInt32LE(zstdMagic, 0);
+  frameMagic.copy(header);
   header[4] = frameHeaderDescriptor;
   header[5] = windowDescriptor;
   header.writeUInt32LE(contentBytes, 6);

@@ -6,6 +6,7 @@ import { abortedError, isEdgeBundleError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { isoCommand } from './commands/iso.ts';
 import { lintCommand } from './commands/lint.ts';
 import { loadCommand } from './commands/load.ts';
 import { loaderCommand } from './commands/loader.ts';
@@ -80,6 +81,7 @@ function parser(
     .command(later(serveCommand(terminal)))
     .command(later(mirrorConfigCommand(terminal)))
     .command(later(loaderCommand(terminal)))
+    .command(isoCommand(terminal, later))
     .command(cacheCommand(terminal))
     .command(later(loginCommand(terminal)))
     .command(later(logoutCommand(terminal)))
@@ -133,6 +135,7 @@ const commandNames = [
   'serve',
   'mirror-config',
   'loader',
+  'iso',
   'cache',
   'login',
   'logout',
@@ -140,7 +143,7 @@ const commandNames = [
 
 /** The parser makes a list of an option that is given twice, which no command expects. */
 function eachOptionOnce(args: Arguments): true {
-  const lists: readonly string[] = ['_', 'profiles', ...arrayOptions];
+  const lists: readonly string[] = ['_', 'profiles', 'bundles', ...arrayOptions];
   const twice = Object.keys(args).find((name) => Array.isArray(args[name]) && !lists.includes(name));
   if (twice === undefined) return true;
   throw usageError(`--${twice} is given more than once`);

@@ -77,6 +77,13 @@ const inspect = z.strictObject({
   blobs: count.describe('Blobs and manifests, each once'),
 });
 
+const isoParts = z.strictObject({
+  id: bundle.shape.id,
+  bytes: bytes.describe('All parts together'),
+  parts: z.array(z.string()).describe('Their paths, in order'),
+  list: z.string().describe('The path of their list, with checksums'),
+});
+
 const transfer = z.strictObject({
   images: count,
   charts: count.describe('Charts and packs'),
@@ -230,6 +237,7 @@ export const documentSchemas = {
   'cache prune': cachePrune,
   'cache verify': cacheVerify,
   inspect,
+  'iso parts': isoParts,
   lint,
   load: transfer,
   'loader package': loaderPackage,
@@ -247,6 +255,7 @@ export type CacheVerifyDocument = z.infer<typeof cacheVerify>;
 export type InspectDocument = z.infer<typeof inspect>;
 export type LoaderPackageDocument = z.infer<typeof loaderPackage>;
 export type MirrorConfigDocument = z.infer<typeof mirrorConfig>;
+export type IsoPartsDocument = z.infer<typeof isoParts>;
 export type LintDocument = z.infer<typeof lint>;
 export type DifferenceDocument = z.infer<typeof difference>;
 export type ResolveDocument = z.infer<typeof resolve>;

@@ -2,7 +2,9 @@ import { readFile, rm } from 'node:fs/promises';
 
 import { bundleIdentity, decodeBundleDocument } from '../bundle/bundle-document.ts';
 import { BundleReader } from '../bundle/bundle-reader.ts';
-import { PartFiles, withoutPartSuffix } from '../bundle/part-files.ts';
+import { withoutPartSuffix } from '../bundle/find-parts.ts';
+import { PartFiles } from '../bundle/part-files.ts';
+import { renewPartList } from '../bundle/renew-part-list.ts';
 import { readSignedPart } from '../bundle/read-head.ts';
 import {
   type BundleSignature,
@@ -82,8 +84,10 @@ async function signLocked(
   const content = encodeSignatureFile(digest, signatures);
   const changed = !content.equals(present);
   if (changed) {
+    const position = signatureContentPosition(signatureFrame);
     await writeFileAtomic(pending, content);
-    await files.overwrite(signatureContentPosition(signatureFrame), content);
+    await renewPartList(files, { position, present, content, signal });
+    await files.overwrite(position, content);
   }
   await rm(pending, { force: true });
   await ensureAccepted(files, signers);

@@ -5,7 +5,8 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { PartFiles, partSuffix } from '../../src/bundle/part-files.ts';
+import { partSuffix } from '../../src/bundle/find-parts.ts';
+import { PartFiles } from '../../src/bundle/part-files.ts';
 import { expectError } from '../support/expect-error.ts';
 import { noise } from '../support/graphs.ts';
 import { runProgram } from '../support/run-program.ts';

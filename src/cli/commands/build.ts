@@ -28,7 +28,7 @@ import type { ResolutionFacts } from '../resolve-document.ts';
 import { writeResult } from '../result.ts';
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
-import { wholeNumber } from '../usage.ts';
+import { partSize, wholeNumber } from '../usage.ts';
 
 const options = {
   out: { type: 'string', requiresArg: true, default: 'bundles', describe: 'The folder that the bundle is made in' },
@@ -50,6 +50,11 @@ const options = {
     describe: 'Take the digest of each image from this file, and add those that it has not',
   },
   charts: { type: 'boolean', default: true, describe: 'Carry charts and packs too' },
+  parts: {
+    requiresArg: true,
+    coerce: partSize('parts'),
+    describe: 'Write the bundle in parts of so many bytes, with their checksums (3GB: as the installer has them)',
+  },
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -124,6 +129,7 @@ async function download(
     profiles: resolved.inputs.map(({ name, version, digest }) => ({ name, version, digest })),
     source: registries,
     out: args.out,
+    partBytes: args.parts,
     concurrency: args.concurrency,
     sourceDateEpoch: readSourceDateEpoch(terminal),
     signal: terminal.signal,

@@ -5,6 +5,7 @@ import type { LoadResult } from '../../loader/load-result.ts';
 import { formatLoad } from '../../report/summaries.ts';
 import { formatDuration } from '../../report/units.ts';
 import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
+import { checkParts, checkPartsOptions } from '../check-parts.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
 import { withoutLimit } from '../optional-values.ts';
 import type { Progress } from '../progress/progress.ts';
@@ -41,6 +42,7 @@ const options = {
     coerce: byteSize('quota'),
     describe: 'What a new project may hold (20G, 1.5Gi); without it, what Harbor has as its default',
   },
+  ...checkPartsOptions,
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -73,6 +75,7 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   const { project, 'packs-project': packsProject, concurrency, journal, wait, public: isPublic, quota, output } = args;
   const { signal } = terminal;
   let result: LoadResult | undefined;
+  await checkParts(args, terminal, progress);
   try {
     await withBundle(args.bundle, (bundle) =>
       withRegistry(args, target, { terminal, progress }, ({ registry, client, harbor }) => {

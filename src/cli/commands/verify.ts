@@ -2,6 +2,7 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import { formatVerify } from '../../report/summaries.ts';
 import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
+import { checkParts, checkPartsOptions } from '../check-parts.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
@@ -14,6 +15,7 @@ import { transferDocument } from '../transfer-document.ts';
 
 const options = {
   deep: { type: 'boolean', default: false, describe: 'Read manifests and blobs back from the registry, and hash them' },
+  ...checkPartsOptions,
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -44,6 +46,7 @@ export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments
 async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { verifyBundle } = await import('../../bundle/verify-bundle.ts');
   const { combineFailures } = await import('../../errors.ts');
+  await checkParts(args, terminal, progress);
   const { images, charts, blobs, failures } = await withBundle(args.bundle, (bundle) => {
     progress.expect(contentBytes(bundle));
     return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
