@@ -140,7 +140,7 @@ describe('mirror-config', () => {
     const document = documentSchemas['mirror-config'].parse(JSON.parse(run.stdout));
     expect(document).toMatchObject({ files: ['namespaces.yaml'], namespaces: ['monitoring', 'web'] });
     const text = await readFile(join(out, 'namespaces.yaml'), 'utf8');
-    expect(parseAllDocuments(text).map((part): unknown => part.toJS())).toEqual(
+    expect(parseAllDocuments(text).map((part) => part.toJS() as unknown)).toEqual(
       ['monitoring', 'web'].map((name) => ({
         apiVersion: 'v1',
         kind: 'Namespace',
