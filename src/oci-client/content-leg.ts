@@ -115,12 +115,7 @@ export class ContentLeg {
         if (skipped < chunk.byteLength) this.#take(body, skipped === 0 ? chunk : chunk.subarray(skipped));
       })
       .on('end', () => this.#bodyEnded(body))
-      .on('error', (error) => {
-        this.#broken(
-          body,
-          transportError(error, { ...this.#where(body), progress: this.#source.progress(this.#position) }),
-        );
-      });
+      .on('error', (error) => this.#bodyFailed(body, error));
     if (this.#isPaused) response.body.pause();
     else response.body.resume();
   }
@@ -171,6 +166,17 @@ export class ContentLeg {
         `${what}: ${url.host} ended early, ${receivedBytes} of ${expectedBytes} bytes came`,
       ),
     );
+  }
+
+  #bodyFailed(body: ContentBody, error: unknown): void {
+    if (this.#body !== body) return;
+    // Its last byte may come before it breaks off: where its server said that it is longer than it should be.
+    if (this.#position === this.#end) this.#finish();
+    else
+      this.#broken(
+        body,
+        transportError(error, { ...this.#where(body), progress: this.#source.progress(this.#position) }),
+      );
   }
 
   #finish(): void {

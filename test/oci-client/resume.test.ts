@@ -67,6 +67,23 @@ describe('a body that breaks off', () => {
     ]);
   });
 
+  it('is whole where it breaks off after its last byte', async () => {
+    const content = rangedContent(bytes, {
+      handle: ({ number, start, response, breakOff }) => {
+        if (number === 0) {
+          breakOff(100_000);
+          return;
+        }
+        const range = { 'Content-Range': `bytes ${start}-${bytes.byteLength - 1}/${bytes.byteLength}` };
+        response.writeHead(206, { ...range, 'Content-Length': bytes.byteLength - start + 10 });
+        response.write(bytes.subarray(start), () => response.destroy());
+      },
+    });
+    const { repository } = await serve({ [path]: content }, soon);
+    expect((await readAll(await repository.fetch(descriptor))).equals(bytes)).toBe(true);
+    expect(content.asked).toHaveLength(2);
+  });
+
   it('is given up where nothing comes any more, with what came before', async () => {
     const content = rangedContent(bytes, { handle: (asked) => asked.breakOff(asked.number === 0 ? 100_000 : 0) });
     const { repository } = await serve({ [path]: content }, soon);
