@@ -8,8 +8,11 @@ export class EndpointHealth {
   /** Until when each rests, on the clock of performance.now(). */
   readonly #restsUntilMs = new Map<Endpoint, number>();
 
-  failed(endpoint: Endpoint): void {
+  /** @returns whether it had not failed just before: that is news */
+  failed(endpoint: Endpoint): boolean {
+    const isNews = !this.#rests(endpoint);
     this.#restsUntilMs.set(endpoint, performance.now() + restMs);
+    return isNews;
   }
 
   answered(endpoint: Endpoint): void {
@@ -17,9 +20,12 @@ export class EndpointHealth {
   }
 
   /** The routes, those last whose endpoint rests. */
-  order(routes: readonly Route[]): readonly Route[] {
-    const nowMs = performance.now();
-    const rests = ({ endpoint }: Route): boolean => (this.#restsUntilMs.get(endpoint) ?? 0) > nowMs;
+  order<T extends Route>(routes: readonly T[]): readonly T[] {
+    const rests = ({ endpoint }: T): boolean => this.#rests(endpoint);
     return [...routes.filter((route) => !rests(route)), ...routes.filter(rests)];
+  }
+
+  #rests(endpoint: Endpoint): boolean {
+    return (this.#restsUntilMs.get(endpoint) ?? 0) > performance.now();
   }
 }

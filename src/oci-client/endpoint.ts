@@ -26,6 +26,11 @@ export interface Route {
   readonly namespace?: string | undefined;
 }
 
+/** A route to the content of a repository that references call `name`: `docker.io/library/nginx`. */
+export interface NamedRoute extends Route {
+  readonly name: string;
+}
+
 /** Knows where the content of some repositories is found. */
 export interface RouteSource {
   /**

@@ -1,7 +1,7 @@
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, isEdgeBundleError, systemErrorCode } from '../errors.ts';
 import type { AccessRequest, Authenticator, Authorization } from './authenticator.ts';
-import { type Capability, type Endpoint, type Route, scopeNameOn, urlOn } from './endpoint.ts';
+import { type Capability, type Endpoint, type NamedRoute, scopeNameOn, urlOn } from './endpoint.ts';
 import type { EndpointHealth } from './endpoint-health.ts';
 import type { HttpResponse } from './http-response.ts';
 import { digestInPath, ensureSize, watchContent } from './mirror-check.ts';
@@ -115,12 +115,12 @@ export class RegistryConnection {
   }
 
   /** Asks one endpoint after the other, once each; and all of them again, later, where that may help. */
-  async #sendToOne(routes: readonly Route[], path: string, request: RegistryRequest): Promise<HttpResponse> {
+  async #sendToOne(routes: readonly NamedRoute[], path: string, request: RegistryRequest): Promise<HttpResponse> {
     const { health, transport } = this.#context;
     const { retries } = transport.traffic;
     const attempts = request.attempts ?? retries.begin();
     for (;;) {
-      const failures = new Map<Route, EdgeBundleError>();
+      const failures = new Map<NamedRoute, EdgeBundleError>();
       const answered = new Set<string>();
       const order = health.order(routes);
       for (const [at, route] of order.entries()) {
@@ -138,7 +138,7 @@ export class RegistryConnection {
           if (!isEdgeBundleError(error, ...passedOver)) throw error;
           const hasAnswered = isEdgeBundleError(error, 'NOT_FOUND', 'ACCESS_DENIED');
           if (hasAnswered) answered.add(address);
-          else health.failed(route.endpoint);
+          else this.#failed(route, error);
           failures.set(route, error);
         }
       }
@@ -147,21 +147,29 @@ export class RegistryConnection {
     }
   }
 
-  async #sendTo(route: Route, path: string, request: RegistryRequest): Promise<HttpResponse> {
+  async #sendTo(route: NamedRoute, path: string, request: RegistryRequest): Promise<HttpResponse> {
     const { endpoint, repository } = route;
     const response = await this.#exchange(urlOn(route, path), request, accessTo(endpoint, repository, request));
-    this.#context.served.count(endpoint, response);
+    this.#context.served.count(route, response);
     return response;
   }
 
   /** An address that a registry gave: where it is another's, without the login. */
-  async #follow(url: URL, request: RegistryRequest, routes: readonly Route[]): Promise<HttpResponse> {
+  async #follow(url: URL, request: RegistryRequest, routes: readonly NamedRoute[]): Promise<HttpResponse> {
     const route = routes.find(({ endpoint }) => endpoint.root.origin === url.origin);
     if (route === undefined) return expected(await this.#context.transport.send({ ...request, url }), request);
     const { endpoint, repository } = route;
     const response = await this.#exchange(url, request, accessTo(endpoint, repository, request));
-    this.#context.served.count(endpoint, response);
+    this.#context.served.count(route, response);
     return response;
+  }
+
+  /** Others are asked first for a while: where `error` is one that nobody else tells, that is said, and once. */
+  #failed(route: NamedRoute, error?: EdgeBundleError): void {
+    const { health, served, transport } = this.#context;
+    const isNews = health.failed(route.endpoint);
+    served.failed(route);
+    if (isNews && error !== undefined) transport.traffic.retries.tell(`others are asked first: ${error.message}`);
   }
 
   async #exchange(
@@ -189,18 +197,17 @@ export class RegistryConnection {
    *
    * @throws EdgeBundleError SIZE_MISMATCH
    */
-  #watch({ endpoint }: Route, path: string, { response, request }: Exchange): void {
-    const { health } = this.#context;
+  #watch(route: NamedRoute, path: string, { response, request }: Exchange): void {
     if (request.method !== 'GET') return;
     ensureSize(response, request.sizeBytes);
-    health.answered(endpoint);
+    this.#context.health.answered(route.endpoint);
     const digest = digestInPath(path);
     if (digest !== undefined && response.status === 200) {
-      watchContent(response, { digest, sizeBytes: request.sizeBytes }, () => health.failed(endpoint));
+      watchContent(response, { digest, sizeBytes: request.sizeBytes }, () => this.#failed(route));
     }
     response.body.once('error', (error) => {
       // A reader that has enough ends it in this way.
-      if (systemErrorCode(error) !== 'UND_ERR_ABORTED') health.failed(endpoint);
+      if (systemErrorCode(error) !== 'UND_ERR_ABORTED') this.#failed(route);
     });
   }
 }
@@ -261,12 +268,12 @@ function isMissing(error: EdgeBundleError): boolean {
 }
 
 /** Without the scheme: what has answered with TLS is not asked without. */
-function addressOf({ endpoint, repository }: Route): string {
+function addressOf({ endpoint, repository }: NamedRoute): string {
   return `${endpoint.root.href.replace(/^https?:/, '')}${repository}`;
 }
 
 /** What the registry itself says, or else the last one that was asked; with what the others say. */
-function summedUp(routes: readonly Route[], failures: ReadonlyMap<Route, EdgeBundleError>): EdgeBundleError {
+function summedUp(routes: readonly NamedRoute[], failures: ReadonlyMap<NamedRoute, EdgeBundleError>): EdgeBundleError {
   const failed = routes.map((route) => failures.get(route)).filter((error) => error !== undefined);
   const main = failed.pop();
   if (main === undefined) throw new Error('an endpoint has failed, and there is no failure');

@@ -1,4 +1,4 @@
-import { allCapabilities, type Endpoint, type Route, type RouteSource } from './endpoint.ts';
+import { allCapabilities, type Endpoint, type NamedRoute, type Route, type RouteSource } from './endpoint.ts';
 import { mapRepository, type MappingRule } from './mapping-rules.ts';
 
 export interface RouteOptions {
@@ -13,7 +13,7 @@ export class RouteFinder {
   readonly #options: RouteOptions;
   readonly #rootOf: (registry: string) => URL;
   readonly #upstreams = new Map<string, Endpoint>();
-  readonly #routes = new Map<string, Promise<readonly Route[]>>();
+  readonly #routes = new Map<string, Promise<readonly NamedRoute[]>>();
 
   /** @param rootOf the root of a registry's URLs: `https://ghcr.io/` */
   constructor(options: RouteOptions, rootOf: (registry: string) => URL) {
@@ -35,13 +35,13 @@ export class RouteFinder {
    *
    * @throws EdgeBundleError those of the sources
    */
-  find(registry: string, repository: string): Promise<readonly Route[]> {
-    const key = `${registry}/${repository}`;
-    const known = this.#routes.get(key);
+  find(registry: string, repository: string): Promise<readonly NamedRoute[]> {
+    const name = `${registry}/${repository}`;
+    const known = this.#routes.get(name);
     if (known !== undefined) return known;
-    const found = this.#find(registry, repository);
-    this.#routes.set(key, found);
-    found.catch(() => this.#routes.delete(key));
+    const found = this.#find(registry, repository).then((routes) => routes.map((route) => ({ ...route, name })));
+    this.#routes.set(name, found);
+    found.catch(() => this.#routes.delete(name));
     return found;
   }
 

@@ -39,7 +39,15 @@ const build = z.strictObject({
     .array(z.strictObject({ reference: z.string(), pattern: z.string(), namespaces }))
     .describe('Left out by --exclude'),
   served: z
-    .array(z.strictObject({ host: z.string(), requests: count, bytes }))
+    .array(
+      z.strictObject({
+        host: z.string(),
+        requests: count,
+        bytes,
+        failures: count.describe('How often another host was asked because this one had failed'),
+        repositories: z.array(z.string()).describe('What came from there, as references call it'),
+      }),
+    )
     .describe('What came from which registry or mirror in this run'),
 });
 

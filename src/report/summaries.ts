@@ -21,10 +21,14 @@ export function formatBuild(document: BuildDocument): string {
     ...(bundles + cache === 0
       ? []
       : [['reused', `${formatBytes(bundles + cache)} (not downloaded: this machine had it)`] as const]),
-    ...served.map(({ host, bytes: sent }) => ['from', `${host}: ${formatBytes(sent)}`] as const),
+    ...served.map((host) => ['from', formatServed(host)] as const),
     ...(missing.length === 0 ? [] : [['missing', missing.map(({ reference }) => reference).join(', ')] as const]),
     ...(excluded.length === 0 ? [] : [['excluded', excluded.map(({ reference }) => reference).join(', ')] as const]),
   ]);
+}
+
+function formatServed({ host, bytes, failures }: BuildDocument['served'][number]): string {
+  return `${host}: ${formatBytes(bytes)}${failures === 0 ? '' : ` (failed ${failures} times)`}`;
 }
 
 /** What `inspect` tells people: the bundle, and a line for each image and chart. */

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { mediaTypes } from '../../src/content/media-types.ts';
+import { RegistryClient } from '../../src/oci-client/registry-client.ts';
+import { startDockerRegistry } from '../support/docker-registry.ts';
 import { edgeBundle } from '../support/edge-bundle.ts';
+import { blob, image, noise, pushAll } from '../support/graphs.ts';
+import { startRegistryProxy } from '../support/registry-proxy.ts';
 import { reply, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { runInProcess } from './run-cli.ts';
@@ -50,6 +55,38 @@ describe('a registry that is overloaded', () => {
   });
 });
 
+describe('a build whose time is over', () => {
+  it('ends with exit code 75, and the same command goes on from there', async () => {
+    const registry = await startDockerRegistry();
+    const proxy = await startRegistryProxy(registry.host);
+    const client = new RegistryClient({ plainHttp: 'all' });
+    const repository = client.repository(registry.host, 'team/app');
+    const layer = blob(noise(6_000_000, 'large'), mediaTypes.ociLayerGzip);
+    const root = image([layer]);
+    await pushAll(repository, root);
+    await repository.tag(root.descriptor, '1');
+    await client.close();
+    const folder = await temporaryFolder();
+    const list = join(folder, 'images.txt');
+    await writeFile(list, `${proxy.host}/team/app:1\n`);
+    const args = ['build', list, '--name', 'x', '--out', folder, '--plain-http'];
+    try {
+      proxy.fault = ({ path }) =>
+        path.endsWith(layer.descriptor.digest) ? { kind: 'hang', afterBytes: 4_000_000 } : undefined;
+      const stopped = await runInProcess([...args, '--stop-after', '5s']);
+      expect(stopped.stderr).toContain('error: stopped after 5.0 s, as --stop-after says\n');
+      expect(stopped.exitCode).toBe(75);
+      proxy.fault = undefined;
+      const before = proxy.blobBytes;
+      expect((await runInProcess(args)).exitCode).toBe(0);
+      expect(proxy.blobBytes - before).toBeLessThan(2_500_000);
+    } finally {
+      await proxy.stop();
+      await registry.stop();
+    }
+  });
+});
+
 describe('the options of transfers', () => {
   it.each([
     ['--retries', 'many'],
@@ -61,6 +98,7 @@ describe('the options of transfers', () => {
     ['--limit-rate', '0'],
     ['--limit-rate', '5X'],
     ['--max-connections-per-host', '0'],
+    ['--stop-after', 'tomorrow'],
   ])('%s %s is refused: exit code 2', async (option, value) => {
     const { exitCode, stderr } = await runInProcess(['build', 'x.txt', `${option}=${value}`]);
     expect(exitCode).toBe(2);

@@ -38,7 +38,10 @@ describe('the mirrors of a hosts.toml', () => {
     expect(network.asked('mirror.example')).toEqual(['GET /v2/', `GET /v2/team/app/blobs/${digest}?ns=origin.example`]);
     expect(network.asked('origin.example')).toEqual([]);
     expect(Object.fromEntries(client.served)).toEqual({
-      'mirror.example': { requests: 1, bytes: content.bytes.byteLength },
+      'mirror.example': {
+        ...{ requests: 1, bytes: content.bytes.byteLength, failures: 0 },
+        repositories: ['origin.example/team/app'],
+      },
     });
   });
 
@@ -53,14 +56,20 @@ describe('the mirrors of a hosts.toml', () => {
       'origin.example',
       '[host."https://one.example"]\n[host."https://two.example:5000"]\n[host."https://three.example"]\n',
     );
-    const client = opener(network, source)();
+    const told: string[] = [];
+    const client = opener(network, source)({ onRetry: ({ message }) => told.push(message) });
     expect(await fetched(client)).toBe(true);
     for (const host of ['one.example', 'two.example:5000', 'three.example', 'origin.example']) {
       expect(network.asked(host).filter((line) => line.includes('/blobs/'))).toHaveLength(1);
     }
     expect(Object.fromEntries(client.served)).toEqual({
-      'origin.example': { requests: 1, bytes: content.bytes.byteLength },
+      'two.example:5000': { requests: 0, bytes: 0, failures: 1, repositories: [] },
+      'origin.example': {
+        ...{ requests: 1, bytes: content.bytes.byteLength, failures: 0 },
+        repositories: ['origin.example/team/app'],
+      },
     });
+    expect(told).toEqual([expect.stringMatching(/^others are asked first: .* two\.example:5000 answered 503/)]);
   });
 
   it('that cannot be reached, or trusted, are passed over, and not asked first again', async () => {

@@ -28,7 +28,7 @@ describe('documents', () => {
       bytes: { referenced: 5, stored: 4, saved: 1, downloaded: 4, reused: { bundles: 0, cache: 0 } },
       missing: [],
       excluded: [{ reference: 'docker.io/library/a:1', pattern: 'a', namespaces: ['web'] }],
-      served: [{ host: 'mirror.example', requests: 3, bytes: 5 }],
+      served: [{ host: 'mirror.example', requests: 3, bytes: 5, failures: 0, repositories: ['docker.io/library/a'] }],
     };
     expect(documentSchemas.build.safeParse(document).success).toBe(true);
     expect(documentSchemas.build.safeParse({ ...document, host: 'ci-7' }).success).toBe(false);
@@ -52,7 +52,10 @@ describe('summaries', () => {
       },
       missing: [{ reference: 'quay.io/a/b:1', reason: 'gone' }],
       excluded: [],
-      served: [{ host: 'mirror.example', requests: 30, bytes: 1_500_000 }],
+      served: [
+        { host: 'down.example', requests: 0, bytes: 0, failures: 2, repositories: [] },
+        { host: 'mirror.example', requests: 30, bytes: 1_500_000, failures: 0, repositories: ['quay.io/a/c'] },
+      ],
     });
     expect(text).toContain(`bundle        ${bundle.path}\n`);
     expect(text).toContain('images        8\n');
@@ -60,6 +63,7 @@ describe('summaries', () => {
     expect(text).toContain('referenced    2.0 MB\n');
     expect(text).toContain('missing       quay.io/a/b:1\n');
     expect(text).not.toContain('excluded');
+    expect(text).toMatch(/^from +down\.example: 0 B \(failed 2 times\)$/m);
     expect(text).toMatch(/^from +mirror\.example: 1\.5 MB$/m);
     expect(text).toContain('saved         500 kB');
     expect(text).toMatch(/^attachments +3 /m);

@@ -28,7 +28,8 @@ import type { ResolutionFacts } from '../resolve-document.ts';
 import { writeResult } from '../result.ts';
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
-import { partSize, wholeNumber } from '../usage.ts';
+import { withTimeBudget } from '../time-budget.ts';
+import { duration, partSize, wholeNumber } from '../usage.ts';
 
 const options = {
   out: { type: 'string', requiresArg: true, default: 'bundles', describe: 'The folder that the bundle is made in' },
@@ -55,6 +56,11 @@ const options = {
     coerce: partSize('parts'),
     describe: 'Write the bundle in parts of so many bytes, with their checksums (3GB: as the installer has them)',
   },
+  'stop-after': {
+    requiresArg: true,
+    coerce: duration('stop-after'),
+    describe: 'End with exit code 75 when this time is over (30m, 12h): the same command goes on from there',
+  },
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -72,7 +78,9 @@ export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments,
         .example('$0 build infra.yaml apps.yaml extra-images.txt --name store', 'One bundle from several profiles'),
     handler: (args) =>
       withProgress(terminal, args, (progress) =>
-        withContentOptions(args, terminal, (content) => build(args, content, terminal, progress)),
+        withTimeBudget(args['stop-after'], terminal, (limited) =>
+          withContentOptions(args, limited, (content) => build(args, content, limited, progress)),
+        ),
       ),
   };
 }
@@ -217,7 +225,7 @@ function documentOf(
       pattern,
       namespaces: [...namespaces],
     })),
-    served: [...served].map(([host, { requests, bytes: sent }]) => ({ host, requests, bytes: sent })),
+    served: [...served].map(([host, counts]) => ({ host, ...counts, repositories: [...counts.repositories] })),
   };
 }
 
