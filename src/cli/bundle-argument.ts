@@ -1,4 +1,5 @@
 import type { BundleReader } from '../bundle/bundle-reader.ts';
+import { readTrust, type TrustArguments } from './trust-options.ts';
 
 /** For the positional of commands that read a bundle. */
 export const bundleArgument = {
@@ -7,10 +8,15 @@ export const bundleArgument = {
   describe: 'The bundle: its file, one of its parts, or the folder that it is alone in',
 } as const;
 
-/** Opens a bundle, and closes it when `use` is done. */
-export async function withBundle<T>(path: string, use: (bundle: BundleReader) => Promise<T>): Promise<T> {
+/** Opens a bundle that is what the options of `trust-options.ts` ask for, and closes it when `use` is done. */
+export async function withBundle<T>(
+  path: string,
+  args: TrustArguments,
+  use: (bundle: BundleReader) => Promise<T>,
+): Promise<T> {
+  const trust = await readTrust(args);
   const { BundleReader } = await import('../bundle/bundle-reader.ts');
-  const bundle = await BundleReader.open(path);
+  const bundle = await BundleReader.open(path, { trust });
   try {
     return await use(bundle);
   } finally {

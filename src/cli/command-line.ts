@@ -15,6 +15,7 @@ import { logoutCommand } from './commands/logout.ts';
 import { mirrorConfigCommand } from './commands/mirror-config.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { serveCommand } from './commands/serve.ts';
+import { signCommand } from './commands/sign.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { contentOptions } from './content-options.ts';
 import { exitCodeOf, formatFailure } from './failure.ts';
@@ -22,7 +23,9 @@ import { globalOptions } from './global-options.ts';
 import { completeOptionalValues } from './optional-values.ts';
 import { profileOptions } from './profile-options.ts';
 import { mirrorOptions, registryOptions } from './registry-options.ts';
+import { signingOptions } from './signing-options.ts';
 import { type Terminal, writeText } from './terminal.ts';
+import { trustOptions } from './trust-options.ts';
 import { usageError } from './usage.ts';
 
 /** Runs one command and tells its exit code. Results go to stdout, everything else to stderr. */
@@ -82,6 +85,7 @@ function parser(
     .command(later(mirrorConfigCommand(terminal)))
     .command(later(loaderCommand(terminal)))
     .command(isoCommand(terminal, later))
+    .command(later(signCommand(terminal)))
     .command(cacheCommand(terminal))
     .command(later(loginCommand(terminal)))
     .command(later(logoutCommand(terminal)))
@@ -136,6 +140,7 @@ const commandNames = [
   'mirror-config',
   'loader',
   'iso',
+  'sign',
   'cache',
   'login',
   'logout',
@@ -154,6 +159,8 @@ const arrayOptions = Object.entries({
   ...registryOptions,
   ...mirrorOptions,
   ...contentOptions,
+  ...trustOptions,
+  ...signingOptions,
   diff: { array: true },
 }).flatMap(([name, option]) => ('array' in option ? [name] : []));
 

@@ -1,11 +1,13 @@
 import type { BundleAttachment, BundleChart, BundleContent, BundleDocument } from '../bundle/bundle-document.ts';
 import { contentDescriptor } from '../bundle/bundle-document.ts';
+import type { BundleSignature } from '../bundle/signature-file.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import { collectGraph, type Graph } from '../content/graph.ts';
 import { successors } from '../content/manifest.ts';
 import { formatPlatform } from '../content/platform.ts';
 import type { Fetcher, OperationOptions } from '../content/store.ts';
 import type { InspectDocument } from './documents.ts';
+import { signatureList } from './signature-list.ts';
 import { shortDigest } from './summaries.ts';
 import type { TreeNode } from './tree.ts';
 import { formatBytes } from './units.ts';
@@ -15,6 +17,7 @@ export interface OpenBundle extends Fetcher {
   readonly id: string;
   readonly bytes: number;
   readonly document: BundleDocument;
+  readonly signatures: readonly BundleSignature[];
 }
 
 /** An image, a chart or what belongs to one, with all that it needs; without what it belongs to. */
@@ -46,6 +49,7 @@ export async function readBundleGraphs(bundle: OpenBundle, options: OperationOpt
 export function inspectDocument(path: string, bundle: OpenBundle, graphs: readonly BundledGraph[]): InspectDocument {
   return {
     bundle: { path, id: bundle.id, bytes: bundle.bytes },
+    signatures: signatureList(bundle.signatures),
     images: graphs.flatMap(({ content, graph }) => {
       if (!('sources' in content) || 'kind' in content) return [];
       const { reference, digest, mediaType, sources } = content;

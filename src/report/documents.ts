@@ -17,8 +17,25 @@ const bundle = z.strictObject({
 
 const namespaces = z.array(z.string()).describe('Where its pods run, as far as is known');
 
+const signatures = z
+  .array(
+    z.strictObject({
+      algorithm: z.enum(['rsa-pkcs1-sha256', 'ecdsa-p256-sha256', 'ed25519']),
+      keyId: digest.describe("SHA-256 of the public key's SubjectPublicKeyInfo in DER"),
+    }),
+  )
+  .describe('That the bundle has; whether they are good is for --public-key to say');
+
+const sign = z.strictObject({
+  path: bundle.shape.path,
+  id: bundle.shape.id,
+  signatures,
+  changed: z.boolean().describe('False where all were there already'),
+});
+
 const build = z.strictObject({
   bundle,
+  signatures,
   images: count,
   charts: count.describe('Charts and packs'),
   attachments: count.describe('Signatures, attestations and SBOMs of these'),
@@ -53,6 +70,7 @@ const build = z.strictObject({
 
 const inspect = z.strictObject({
   bundle,
+  signatures,
   images: z.array(
     z.strictObject({
       reference: z.string(),
@@ -253,6 +271,7 @@ export const documentSchemas = {
   resolve,
   'resolve --diff': difference,
   'resolve --why': why,
+  sign,
   verify: transfer,
 } as const;
 
@@ -267,6 +286,7 @@ export type IsoPartsDocument = z.infer<typeof isoParts>;
 export type LintDocument = z.infer<typeof lint>;
 export type DifferenceDocument = z.infer<typeof difference>;
 export type ResolveDocument = z.infer<typeof resolve>;
+export type SignDocument = z.infer<typeof sign>;
 export type WhyDocument = z.infer<typeof why>;
 /** Of `load` and of `verify`. */
 export type TransferDocument = z.infer<typeof transfer>;

@@ -1,16 +1,17 @@
-import type { BuildDocument, InspectDocument, TransferDocument } from './documents.ts';
+import type { BuildDocument, InspectDocument, SignDocument, TransferDocument } from './documents.ts';
 import { formatFields } from './fields.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from './units.ts';
 
 /** What `build` tells people. */
 export function formatBuild(document: BuildDocument): string {
-  const { bundle, images, charts, attachments, blobs, bytes, missing, excluded, served } = document;
+  const { bundle, signatures, images, charts, attachments, blobs, bytes, missing, excluded, served } = document;
   const { bundles, cache } = bytes.reused;
   return formatFields([
     ['bundle', bundle.path],
     ['id', bundle.id],
     ['size', formatBytes(bundle.bytes)],
+    ...signatureFields(signatures),
     ['images', String(images)],
     ...chartsField(charts),
     ...attachmentsField(attachments),
@@ -32,11 +33,12 @@ function formatServed({ host, bytes, failures }: BuildDocument['served'][number]
 }
 
 /** What `inspect` tells people: the bundle, and a line for each image and chart. */
-export function formatInspect({ bundle, images, charts, attachments, blobs }: InspectDocument): string {
+export function formatInspect({ bundle, signatures, images, charts, attachments, blobs }: InspectDocument): string {
   const fields = formatFields([
     ['bundle', bundle.path],
     ['id', bundle.id],
     ['size', formatBytes(bundle.bytes)],
+    ...signatureFields(signatures),
     ['images', String(images.length)],
     ...chartsField(charts.length),
     ...attachmentsField(attachments.length),
@@ -63,6 +65,20 @@ export function formatInspect({ bundle, images, charts, attachments, blobs }: In
       : [formatTable(['kind', 'name', 'version', 'digest', 'size', 'reference'], chartRows)]),
   ];
   return [fields, ...tables].join('\n');
+}
+
+/** What `sign` tells people. */
+export function formatSign({ path, id, signatures, changed }: SignDocument): string {
+  return formatFields([
+    ['bundle', path],
+    ['id', id],
+    ...signatureFields(signatures),
+    ...(changed ? [] : [['changed', 'nothing: it was signed already'] as const]),
+  ]);
+}
+
+function signatureFields(signatures: SignDocument['signatures']): (readonly [string, string])[] {
+  return signatures.map(({ algorithm, keyId }) => ['signed by', `${keyId} (${algorithm})`]);
 }
 
 /** What `load` tells people. `bytes` is what the blobs have. */

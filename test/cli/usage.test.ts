@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { runCli, runInProcess } from './run-cli.ts';
 
-const commands = ['resolve', 'lint', 'build', 'inspect', 'verify', 'load', 'serve', 'cache', 'login', 'logout'];
+const commands = ['resolve', 'lint', 'build', 'inspect', 'verify', 'load', 'serve', 'sign', 'cache', 'login', 'logout'];
 
 describe('edge-bundle --help', () => {
   it('lists every command and the exit codes', async () => {

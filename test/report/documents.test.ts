@@ -6,6 +6,7 @@ import { documentSchemas, documentsJsonSchema } from '../../src/report/documents
 import { formatBuild, formatInspect, formatLoad, formatVerify } from '../../src/report/summaries.ts';
 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+const signatures: [] = [];
 const bundle = {
   path: 'bundles/content-0123456789abcdef/core-a-0123456789abcdef.tar.zst',
   id: '0123456789abcdef',
@@ -21,6 +22,7 @@ describe('documents', () => {
   it('have no members that the schema does not name', () => {
     const document = {
       bundle,
+      signatures,
       images: 1,
       charts: 0,
       attachments: 0,
@@ -39,6 +41,7 @@ describe('summaries', () => {
   it('tell what a build did', () => {
     const text = formatBuild({
       bundle,
+      signatures,
       images: 8,
       charts: 2,
       blobs: 30,
@@ -80,7 +83,7 @@ describe('summaries', () => {
         packs: ['web', 'shop'],
       },
     ];
-    expect(formatInspect({ bundle, images, charts: [], attachments: [], blobs: 3 })).toContain(
+    expect(formatInspect({ bundle, signatures, images, charts: [], attachments: [], blobs: 3 })).toContain(
       'docker.io/library/nginx:1.27   0123456789ab   70.0 MB   web, shop\n',
     );
   });
@@ -88,7 +91,7 @@ describe('summaries', () => {
   it('list the charts of a bundle below the images, and count them', () => {
     const chart = { kind: 'chart' as const, name: 'web', version: '1.0.0+7', bytes: 5_400 };
     const charts = [{ ...chart, reference: 'localhost/charts/web:1.0.0_7', digest }];
-    const text = formatInspect({ bundle, images: [], charts, attachments: [], blobs: 3 });
+    const text = formatInspect({ bundle, signatures, images: [], charts, attachments: [], blobs: 3 });
     expect(text).toMatch(/^charts +1$/m);
     expect(text).toContain('\nKIND    NAME   VERSION   DIGEST         SIZE     REFERENCE\n');
     expect(text).toContain('chart   web    1.0.0+7   0123456789ab   5.4 kB   localhost/charts/web:1.0.0_7\n');

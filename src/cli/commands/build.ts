@@ -5,13 +5,16 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 import type { BuildResult } from '../../build/build-bundle.ts';
 import type { WantedChart } from '../../build/wanted-content.ts';
 import type { ContentSource } from '../../bundle/bundle-document.ts';
+import type { BundleSignature } from '../../bundle/signature-file.ts';
 import type { RegistryClient } from '../../oci-client/registry-client.ts';
 import type { Profile } from '../../profile/profile.ts';
 import type { BuildDocument } from '../../report/documents.ts';
+import { signatureList } from '../../report/signature-list.ts';
 import { formatBuild } from '../../report/summaries.ts';
 import { formatBytes } from '../../report/units.ts';
 import type { ImageSource } from '../../resolve/mention.ts';
 import type { ResolvedProfiles } from '../../resolve/resolved-profiles.ts';
+import type { Signer } from '../../trust/signer.ts';
 import {
   type ContentArguments,
   contentOptions,
@@ -26,6 +29,7 @@ import { describeUnrendered, ensureRendered, type InputArguments, withResolved }
 import { mirrorOptions, registryOptions } from '../registry-options.ts';
 import type { ResolutionFacts } from '../resolve-document.ts';
 import { writeResult } from '../result.ts';
+import { readSigners, type SigningArguments, signingOptions } from '../signing-options.ts';
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
 import { withTimeBudget } from '../time-budget.ts';
@@ -64,7 +68,11 @@ const options = {
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
-type BuildArguments = GlobalArguments & InputArguments & ContentArguments & InferredOptionTypes<typeof options>;
+type BuildArguments = GlobalArguments &
+  InputArguments &
+  ContentArguments &
+  SigningArguments &
+  InferredOptionTypes<typeof options>;
 
 export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments, BuildArguments> {
   return {
@@ -73,7 +81,14 @@ export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments,
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
         .positional('profiles', profilesPositional)
-        .options({ ...options, ...contentOptions, ...profileOptions, ...registryOptions, ...mirrorOptions })
+        .options({
+          ...options,
+          ...contentOptions,
+          ...signingOptions,
+          ...profileOptions,
+          ...registryOptions,
+          ...mirrorOptions,
+        })
         .example('$0 build store.json', 'Build a bundle in bundles/ from an exported profile')
         .example('$0 build infra.yaml apps.yaml extra-images.txt --name store', 'One bundle from several profiles'),
     handler: (args) =>
@@ -91,6 +106,8 @@ async function build(
   terminal: Terminal,
   progress: Progress,
 ): Promise<void> {
+  // Before anything is downloaded: a key that cannot be read is found at once.
+  const signers = await readSigners(args, terminal);
   await withResolved(args, terminal, progress, async ({ profiles, resolved }) => {
     await ensureRendered(resolved, args);
     for (const part of resolved.unrendered) progress.warn(`${describeUnrendered(part)}: ${part.reason}`);
@@ -102,9 +119,15 @@ async function build(
       const pinned = await pinImages(resolved.images, registries, { check, lock, signal: terminal.signal });
       warnOf(pinned, progress);
       const result = await download(args, { resolved, pinned, registries, content }, terminal, progress);
+      const signatures = await sign(result.bundle.path, signers, terminal);
       await saveProfiles(profiles, dirname(result.bundle.path));
       progress.end();
-      await writeResult(terminal, args.output, documentOf(result, resolved, pinned, registries), formatBuild);
+      await writeResult(
+        terminal,
+        args.output,
+        documentOf(result, signatures, resolved, pinned, registries),
+        formatBuild,
+      );
     } finally {
       await registries.close();
     }
@@ -205,8 +228,25 @@ function bundleSource({ profile, pack, chart, path, class: name }: ImageSource):
   };
 }
 
+/** The signatures that the bundle has in the end: it may be one that was finished, and signed, before. */
+async function sign(
+  path: string,
+  signers: readonly Signer[],
+  { signal }: Terminal,
+): Promise<readonly BundleSignature[]> {
+  if (signers.length > 0) {
+    const { signBundle } = await import('../../trust/sign-bundle.ts');
+    return (await signBundle(path, { signers, signal })).signatures;
+  }
+  const { BundleReader } = await import('../../bundle/bundle-reader.ts');
+  const bundle = await BundleReader.open(path);
+  await bundle.close();
+  return bundle.signatures;
+}
+
 function documentOf(
   result: BuildResult,
+  signatures: readonly BundleSignature[],
   { excluded }: ResolvedProfiles,
   { missing }: ResolutionFacts,
   { served }: RegistryClient,
@@ -214,6 +254,7 @@ function documentOf(
   const { bundle, images, charts, attachments, blobs, bytes } = result;
   return {
     bundle: { path: bundle.path, id: bundle.id, bytes: bundle.bytes },
+    signatures: signatureList(signatures),
     images,
     charts,
     attachments,

@@ -15,6 +15,7 @@ import { withRegistry } from '../registry-session.ts';
 import { parseTarget, type TargetArguments, targetOptions } from '../registry-target.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
+import { type TrustArguments, trustOptions } from '../trust-options.ts';
 import { transferDocument } from '../transfer-document.ts';
 import { byteSize, duration, usageError, wholeNumber } from '../usage.ts';
 
@@ -49,6 +50,7 @@ const options = {
 type LoadArguments = GlobalArguments &
   RegistryArguments &
   TargetArguments &
+  TrustArguments &
   InferredOptionTypes<typeof options> & { readonly bundle: string };
 
 export function loadCommand(terminal: Terminal): CommandModule<GlobalArguments, LoadArguments> {
@@ -58,7 +60,7 @@ export function loadCommand(terminal: Terminal): CommandModule<GlobalArguments, 
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
         .positional('bundle', bundleArgument)
-        .options({ ...options, ...targetOptions, ...registryOptions })
+        .options({ ...options, ...targetOptions, ...trustOptions, ...registryOptions })
         .example(
           '$0 load bundles/content-1f --harbor https://10.0.0.5:30003 --ca-cert ca.pem --username admin --password-file pw',
           'Into project spectro-images',
@@ -77,7 +79,7 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   let result: LoadResult | undefined;
   await checkParts(args, terminal, progress);
   try {
-    await withBundle(args.bundle, (bundle) =>
+    await withBundle(args.bundle, args, (bundle) =>
       withRegistry(args, target, { terminal, progress }, ({ registry, client, harbor }) => {
         progress.expect(contentBytes(bundle));
         const onEvent = (event: LoadEvent): void => {

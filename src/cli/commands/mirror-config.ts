@@ -14,6 +14,7 @@ import { parseRegistryUrl, parseTarget, targetOptions } from '../registry-target
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { readTextFile } from '../text-file.ts';
+import { type TrustArguments, trustOptions } from '../trust-options.ts';
 import { usageError } from '../usage.ts';
 
 const formats = ['containerd', 'k3s', 'rke2', 'user-data', 'namespaces'] as const;
@@ -40,7 +41,9 @@ const options = {
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
-type MirrorConfigArguments = GlobalArguments & InferredOptionTypes<typeof options> & { readonly bundle: string };
+type MirrorConfigArguments = GlobalArguments &
+  TrustArguments &
+  InferredOptionTypes<typeof options> & { readonly bundle: string };
 
 export function mirrorConfigCommand(terminal: Terminal): CommandModule<GlobalArguments, MirrorConfigArguments> {
   return {
@@ -49,7 +52,7 @@ export function mirrorConfigCommand(terminal: Terminal): CommandModule<GlobalArg
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
         .positional('bundle', bundleArgument)
-        .options(options)
+        .options({ ...options, ...trustOptions })
         .example('$0 mirror-config bundles/content-1f --harbor https://10.0.0.5:30003 --ca-cert ca.pem', 'After load')
         .example(
           '$0 mirror-config bundles/content-1f --serve http://127.0.0.1:5000 --format containerd',
@@ -69,7 +72,7 @@ async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, prog
   const { mirrorConfig } = await import('../../mirror-config/mirror-config.ts');
   const { writeFileAtomic } = await import('../../files/atomic-file.ts');
   let document: BundleDocument | undefined;
-  await withBundle(args.bundle, (bundle) => {
+  await withBundle(args.bundle, args, (bundle) => {
     ({ document } = bundle);
     return Promise.resolve();
   });

@@ -13,6 +13,7 @@ import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { type Terminal, writeText } from '../terminal.ts';
 import { readTextFile } from '../text-file.ts';
+import { readTrust, type TrustArguments, trustOptions } from '../trust-options.ts';
 import { usageError } from '../usage.ts';
 
 const options = {
@@ -27,7 +28,9 @@ const options = {
   'tls-key': { type: 'string', requiresArg: true, describe: "The certificate's key, PEM" },
 } as const satisfies Readonly<Record<string, Options>>;
 
-type ServeArguments = GlobalArguments & InferredOptionTypes<typeof options> & { readonly source: string };
+type ServeArguments = GlobalArguments &
+  TrustArguments &
+  InferredOptionTypes<typeof options> & { readonly source: string };
 
 export function serveCommand(terminal: Terminal): CommandModule<GlobalArguments, ServeArguments> {
   return {
@@ -40,7 +43,7 @@ export function serveCommand(terminal: Terminal): CommandModule<GlobalArguments,
           demandOption: true,
           describe: 'A bundle, or the folder of an OCI image layout',
         })
-        .options(options)
+        .options({ ...options, ...trustOptions })
         .example('$0 serve bundles/content-1f', 'Read-only, on 127.0.0.1:5000')
         .example(
           '$0 serve ./registry --writable --listen 0.0.0.0:5000 --tls-cert tls.crt --tls-key tls.key',
@@ -81,11 +84,17 @@ async function withContent(args: ServeArguments, use: (content: RegistryContent)
   const { LayoutContent } = await import('../../serve/layout-content.ts');
   if (writable && (await isFile(source))) throw usageError(`--writable: '${source}' is a file; a bundle never changes`);
   if (writable || (await isFile(join(source, 'oci-layout')))) {
+    if ((await readTrust(args)) !== undefined) {
+      throw usageError(
+        `'${source}' is a folder, which has no signature`,
+        '--public-key and --minimum-date are for bundles.',
+      );
+    }
     await use(await LayoutContent.open(source, { writable }));
     return;
   }
   const { BundleContent } = await import('../../serve/bundle-content.ts');
-  await withBundle(source, (bundle) => use(new BundleContent(bundle)));
+  await withBundle(source, args, (bundle) => use(new BundleContent(bundle)));
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -11,6 +11,7 @@ import { withRegistry } from '../registry-session.ts';
 import { parseTarget, type RegistryTarget, type TargetArguments, targetOptions } from '../registry-target.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
+import { type TrustArguments, trustOptions } from '../trust-options.ts';
 import { transferDocument } from '../transfer-document.ts';
 
 const options = {
@@ -22,6 +23,7 @@ const options = {
 type VerifyArguments = GlobalArguments &
   RegistryArguments &
   TargetArguments &
+  TrustArguments &
   InferredOptionTypes<typeof options> & { readonly bundle: string };
 
 export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments, VerifyArguments> {
@@ -31,7 +33,7 @@ export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments
     builder: (yargs: Argv<GlobalArguments>) =>
       yargs
         .positional('bundle', bundleArgument)
-        .options({ ...options, ...targetOptions, ...registryOptions })
+        .options({ ...options, ...targetOptions, ...trustOptions, ...registryOptions })
         .example('$0 verify bundles/content-1f', 'Read the whole bundle and check every digest')
         .example('$0 verify store.tar.zst --harbor https://10.0.0.5:30003', 'Ask a Harbor for all that it should have'),
     handler: (args) =>
@@ -47,7 +49,7 @@ async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: P
   const { verifyBundle } = await import('../../bundle/verify-bundle.ts');
   const { combineFailures } = await import('../../errors.ts');
   await checkParts(args, terminal, progress);
-  const { images, charts, blobs, failures } = await withBundle(args.bundle, (bundle) => {
+  const { images, charts, blobs, failures } = await withBundle(args.bundle, args, (bundle) => {
     progress.expect(contentBytes(bundle));
     return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
   });
@@ -69,7 +71,7 @@ async function verifyTarget(
   const { ensureVerified, verifyRegistry } = await import('../../loader/verify-registry.ts');
   const { project, 'packs-project': packsProject } = args;
   const { signal } = terminal;
-  const { images, charts, asked, missing } = await withBundle(args.bundle, (bundle) =>
+  const { images, charts, asked, missing } = await withBundle(args.bundle, args, (bundle) =>
     withRegistry(args, target, { terminal, progress }, ({ client, registry, harbor }) => {
       if (args.deep) progress.expect(contentBytes(bundle));
       const onProgress = (bytes: number): void => progress.advance(bytes);

@@ -1,0 +1,141 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { smallBundle, writeBundle } from '../support/bundles.ts';
+import { type CountingRegistry, startCountingRegistry } from '../support/counting-registry.ts';
+import { runProgram } from '../support/run-program.ts';
+import { type KeyPair, makeKey } from '../support/signing-keys.ts';
+import { memoryFolder, temporaryFolder } from '../support/temporary-folder.ts';
+import { runInProcess } from './run-cli.ts';
+
+let [key, other]: KeyPair[] = [];
+let path: string;
+
+beforeAll(async () => {
+  [key, other] = [await makeKey('rsa'), await makeKey('ed25519')];
+  path = await writeBundle(await memoryFolder(), await smallBundle({ sourceDateEpoch: 1_700_000_000 }));
+});
+
+async function copyOf(file: string): Promise<string> {
+  const copy = join(await memoryFolder(), 'core-copy.tar.zst');
+  await writeFile(copy, await readFile(file));
+  return copy;
+}
+
+describe('edge-bundle sign', () => {
+  it('signs with an encrypted key, whose passphrase is in a file or the environment and nowhere else', async () => {
+    const folder = await temporaryFolder();
+    const [encrypted, passphrase] = [join(folder, 'private.pem'), join(folder, 'passphrase')];
+    await writeFile(passphrase, 'correct horse\n');
+    runProgram('openssl', [
+      ...['pkcs8', '-topk8', '-in', key?.privatePath ?? '', '-out', encrypted, '-passout', `file:${passphrase}`],
+    ]);
+    const args = ['--private-key', encrypted, '--output', 'json'];
+    const signed = await runInProcess(['sign', await copyOf(path), ...args, '--passphrase-file', passphrase]);
+    expect(signed.exitCode, signed.stderr).toBe(0);
+    expect(JSON.parse(signed.stdout)).toMatchObject({
+      changed: true,
+      signatures: [{ algorithm: 'rsa-pkcs1-sha256', keyId: key?.keyId }],
+    });
+    const environment = { EDGE_BUNDLE_KEY_PASSPHRASE: 'correct horse' };
+    expect((await runInProcess(['sign', await copyOf(path), ...args], { environment })).exitCode).toBe(0);
+    const wrong = await runInProcess(['sign', await copyOf(path), ...args], {
+      environment: { EDGE_BUNDLE_KEY_PASSPHRASE: 'wrong battery' },
+    });
+    expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+    expect(wrong.stderr).toContain('cannot be decrypted');
+    expect(wrong.stderr).not.toContain('wrong battery');
+    expect((await runInProcess(['sign', await copyOf(path), ...args])).stderr).toContain('is encrypted');
+  });
+
+  it('wants something to sign with, and puts in what was signed elsewhere', async () => {
+    const copy = await copyOf(path);
+    expect(await runInProcess(['sign', copy])).toMatchObject({ exitCode: 2 });
+    const folder = await temporaryFolder();
+    runProgram('tar', ['--zstd', '-xf', copy, 'bundle.json'], { cwd: folder });
+    runProgram('openssl', ['dgst', '-sha256', '-sign', key?.privatePath ?? '', '-out', 'sig', 'bundle.json'], {
+      cwd: folder,
+    });
+    const half = await runInProcess(['sign', copy, '--signature', join(folder, 'sig')]);
+    expect(half).toMatchObject({ exitCode: 2 });
+    const publicKey = ['--public-key', key?.publicPath ?? ''];
+    expect(await runInProcess(['sign', copy, '--signature', join(folder, 'sig'), ...publicKey])).toMatchObject({
+      exitCode: 0,
+    });
+    const inspected = await runInProcess(['inspect', copy, ...publicKey]);
+    expect(inspected.stdout).toMatch(new RegExp(`signed by +${key?.keyId ?? ''} \\(rsa-pkcs1-sha256\\)`));
+  });
+});
+
+describe('a public key that is given', () => {
+  let signed: string;
+  let registry: CountingRegistry;
+
+  beforeAll(async () => {
+    signed = await copyOf(path);
+    await runInProcess(['sign', signed, '--private-key', key?.privatePath ?? '']);
+    registry = await startCountingRegistry({ username: 'a', password: 'b' });
+  });
+  afterAll(() => registry.stop());
+
+  const commands = (bundle: string): string[][] => [
+    ['verify', bundle],
+    ['inspect', bundle],
+    ['load', bundle, '--registry', `http://${registry.host}`],
+    ['verify', bundle, '--registry', `http://${registry.host}`],
+    ['serve', bundle, '--listen', '127.0.0.1:0'],
+  ];
+
+  it('refuses an unsigned bundle in every command, with exit code 4, before a registry is asked', async () => {
+    for (const command of commands(path)) {
+      const result = await runInProcess([...command, '--public-key', key?.publicPath ?? '']);
+      expect([command[0], result.exitCode, result.stdout]).toEqual([command[0], 4, '']);
+      expect(result.stderr).toMatch(/^error: the bundle is not signed/);
+    }
+    expect([...registry.counts]).toEqual([]);
+  });
+
+  it('refuses a bundle that somebody else signed', async () => {
+    for (const command of commands(signed)) {
+      const result = await runInProcess([...command, '--public-key', other?.publicPath ?? '']);
+      expect([command[0], result.exitCode, result.stdout]).toEqual([command[0], 4, '']);
+      expect(result.stderr).toContain(key?.keyId);
+    }
+    expect([...registry.counts]).toEqual([]);
+  });
+
+  it('takes it where one of several keys signed it, and its date is not too old', async () => {
+    const keys = ['--public-key', other?.publicPath ?? '', '--public-key', key?.publicPath ?? ''];
+    for (const date of ['2023-11-14', '2023-11-14T22:13:20Z', '1700000000']) {
+      expect(await runInProcess(['verify', signed, ...keys, '--minimum-date', date])).toMatchObject({ exitCode: 0 });
+    }
+    for (const date of ['2023-11-15', '1700000001']) {
+      const result = await runInProcess([
+        'load',
+        signed,
+        '--registry',
+        `http://${registry.host}`,
+        ...keys,
+        '--minimum-date',
+        date,
+      ]);
+      expect(result.exitCode).toBe(4);
+      expect(result.stderr).toContain('is of 2023-11-14T22:13:20Z');
+    }
+    expect([...registry.counts]).toEqual([]);
+    for (const date of ['soon', '2023-13-01', '14.11.2023', '']) {
+      expect(await runInProcess(['verify', signed, '--minimum-date', date])).toMatchObject({ exitCode: 2 });
+    }
+  });
+
+  it('is never passed over where its file has none, or is not there', async () => {
+    const empty = join(await temporaryFolder(), 'empty.pem');
+    await writeFile(empty, '');
+    for (const file of [empty, '/nonexistent.pem', '']) {
+      const result = await runInProcess(['verify', signed, '--public-key', file]);
+      expect([file, result.exitCode]).toEqual([file, 1]);
+    }
+  });
+});
