@@ -1,10 +1,17 @@
 export type { Artifact, ArtifactKind } from './artifact/artifact.ts';
 export { chartArtifact, type ChartArchive } from './artifact/chart-artifact.ts';
+export { fileArtifact, type FileArtifact } from './artifact/file-artifact.ts';
 export { packArtifact, type PackArchive } from './artifact/pack-artifact.ts';
-export { type BuildEvent, type BuildOptions, type BuildResult, buildBundle } from './build/build-bundle.ts';
+export {
+  type BaseUse,
+  type BuildEvent,
+  type BuildOptions,
+  type BuildResult,
+  buildBundle,
+} from './build/build-bundle.ts';
 export type { EarlierBundle } from './build/local-content.ts';
 export type { ImageSelection } from './build/prepare-image.ts';
-export type { ImageSource, WantedChart, WantedImage } from './build/wanted-content.ts';
+export type { ImageSource, WantedChart, WantedFile, WantedImage } from './build/wanted-content.ts';
 export type {
   BundleAttachment,
   BundleBase,
@@ -19,6 +26,9 @@ export { BundleReader, type OpenBundleOptions } from './bundle/bundle-reader.ts'
 export { decodePartList, encodePartList, type ListedPart, type PartList } from './bundle/part-list.ts';
 export type { BundleTrust } from './bundle/read-head.ts';
 export type { BundleSignature, SignatureAlgorithm } from './bundle/signature-file.ts';
+export { type BaseBundle } from './bundle/bundle-base.ts';
+export { type ExtractedFile, extractFiles, type ExtractOptions } from './bundle/extract-files.ts';
+export { type BundleOutline, readBundleDocument } from './bundle/read-document.ts';
 export { type BundleVerification, verifyBundle, type VerifyBundleOptions } from './bundle/verify-bundle.ts';
 export { type PartsVerification, verifyParts, type VerifyPartsOptions } from './bundle/verify-parts.ts';
 export { installerPartBytes, writeParts, type WritePartsOptions, type WrittenParts } from './bundle/write-parts.ts';
@@ -44,6 +54,14 @@ export type {
 } from './content/store.ts';
 export { readContent } from './content/verify.ts';
 export { Copier, type CopierOptions, type CopyEvent, type CopyGraphOptions, type CopyOutcome } from './copy/copier.ts';
+export type { ChainedBundle } from './delta/bundle-chain.ts';
+export {
+  type BlobTotal,
+  type BundleDifference,
+  compareBundles,
+  type ContentDifference,
+} from './delta/compare-bundles.ts';
+export { mergeBundles, type MergeEvent, type MergeOptions, type MergeResult } from './delta/merge-bundles.ts';
 export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from './errors.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';

@@ -1,15 +1,21 @@
 import { dirname } from 'node:path';
 
-import { bundleNamePattern, type BundleDocument } from '../bundle/bundle-document.ts';
-import { BundleReader } from '../bundle/bundle-reader.ts';
+import { type BaseBundle, BaseContent } from '../bundle/bundle-base.ts';
+import {
+  type BundleBase,
+  type BundleDocument,
+  type BundleFile,
+  bundleId,
+  bundleNamePattern,
+} from '../bundle/bundle-document.ts';
 import { bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
-import { writeParts } from '../bundle/write-parts.ts';
+import { findFinished, type FinishedBundle } from '../bundle/finished-bundle.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { platformNames } from '../content/platform-match.ts';
 import type { CopyEvent } from '../copy/copier.ts';
-import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
+import { EdgeBundleError } from '../errors.ts';
 import { isSameFileSystem } from '../files/free-space.ts';
 import type { BlobCache } from '../store/blob-cache.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -17,11 +23,11 @@ import { BlobSupply } from './blob-supply.ts';
 import { FailureCollector } from './failure-collector.ts';
 import { type EarlierBundle, LocalContent } from './local-content.ts';
 import { MetadataReader } from './metadata-reader.ts';
-import { type ContentPlan, planContent } from './plan-content.ts';
+import { collectImage, type ContentPlan, planContent, type SourcedGraph } from './plan-content.ts';
 import type { ImageSelection } from './prepare-image.ts';
 import { resolveContent } from './resolve-content.ts';
 import { findSetAside, openSetAside, removeSetAside, setAsideFolder } from './set-aside.ts';
-import type { ImageSource, WantedChart, WantedImage } from './wanted-content.ts';
+import type { ImageSource, WantedChart, WantedFile, WantedImage } from './wanted-content.ts';
 
 export type BuildEvent =
   | { readonly type: 'resolved'; readonly reference: string; readonly digest: Digest }
@@ -42,6 +48,10 @@ export interface BuildOptions extends OperationOptions, ImageSelection {
   readonly name: string;
   readonly images: readonly WantedImage[];
   readonly charts?: readonly WantedChart[] | undefined;
+  /** Each name once. */
+  readonly files?: readonly WantedFile[] | undefined;
+  /** Makes a delta: configs and layers that this one has are left out. */
+  readonly base?: BaseBundle | undefined;
   readonly profiles: BundleDocument['profiles'];
   readonly source: ImageSource;
   /** Bundles that content is taken from, instead of the network. They stay the caller's to close. */
@@ -67,18 +77,31 @@ export interface BuildResult {
   readonly charts: number;
   /** Signatures, attestations and SBOMs of these. */
   readonly attachments: number;
+  readonly files: number;
   readonly blobs: number;
+  /** Of a delta: what it builds on, and how much of that it needs. */
+  readonly base: BaseUse | undefined;
   readonly bytes: {
-    /** What the images and charts have, each taken by itself. */
+    /** What the images, charts and files have, each taken by itself. */
     readonly referenced: number;
     /** What is in the bundle: each blob once. */
     readonly stored: number;
+    /** What neither the bundle nor its base has a second time. */
     readonly saved: number;
     /** Of blobs; less than `stored` where it went on from an earlier run, or reused what was there. */
     readonly downloaded: number;
     /** Of blobs: taken from existing bundles and from the cache. */
     readonly reused: { readonly bundles: number; readonly cache: number };
   };
+}
+
+/** What a delta leaves to its base. */
+export interface BaseUse {
+  readonly name: string;
+  readonly id: string;
+  readonly digest: Digest;
+  readonly blobs: number;
+  readonly bytes: number;
 }
 
 const defaultConcurrency = 4;
@@ -99,13 +122,13 @@ const overheadBytes = 1024 * 1024;
  *   what the registries answered: NOT_FOUND, AUTH_FAILED, DIGEST_MISMATCH, TIMEOUT, …
  */
 export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
-  const { name, images, charts = [], out, onEvent, concurrency = defaultConcurrency } = options;
+  const { name, images, charts = [], files = [], out, onEvent, concurrency = defaultConcurrency } = options;
   if (!bundleNamePattern.test(name)) {
     throw new EdgeBundleError('CONFIG_INVALID', `'${name}' cannot be a bundle's name`, {
       hint: "Use lower-case letters and digits, with '.', '_' or '-' between them; at most 63.",
     });
   }
-  if (images.length + charts.length === 0)
+  if (images.length + charts.length + files.length === 0)
     throw new EdgeBundleError('CONFIG_INVALID', 'there are no images and no charts to carry');
 
   const failures = new FailureCollector(options.signal);
@@ -121,18 +144,26 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const rest = (): LocalContent => new LocalContent({ bundles, onWarning: warn });
   const { document, plan } = await planBundle(options, { metadata, reader, supply, failures, rest });
   const target = bundlePath(out, document);
-  const stored = plan.blobs.reduce((sum, { size }) => sum + size, 0);
+  const stored = sumOf(plan.blobs);
+  const leftOut = sumOf(plan.leftOut);
   const result = ({ path, bytes }: FinishedBundle): BuildResult => ({
     bundle: { ...target, path, bytes },
     images: document.images.length,
     charts: document.charts.length,
     attachments: document.attachments?.length ?? 0,
+    files: files.length,
     blobs: plan.blobs.length,
-    bytes: { referenced: plan.referencedBytes, stored, saved: plan.referencedBytes - stored, ...supply.bytes },
+    base: document.base && baseUse(document.base),
+    bytes: {
+      referenced: plan.referencedBytes,
+      stored,
+      saved: plan.referencedBytes - stored - leftOut,
+      ...supply.bytes,
+    },
   });
 
   const { partBytes } = options;
-  const finished = await findFinished(target, partBytes, signal);
+  const finished = await findFinished(target, { partBytes, signal });
   if (finished !== undefined) return result(finished);
 
   const writer = await BundleWriter.open({ out, document, metadata, partBytes, signal });
@@ -171,6 +202,7 @@ async function planBundle(
   { metadata, reader, supply, failures, rest }: PlanningParts,
 ): Promise<{ readonly document: BundleDocument; readonly plan: ContentPlan }> {
   const { name, images, charts = [], profiles, source, sourceDateEpoch = 0, onEvent } = options;
+  const files = [...(options.files ?? [])].sort((one, other) => (one.name < other.name ? -1 : 1));
   const { concurrency = defaultConcurrency } = options;
   const content = await resolveContent(
     {
@@ -181,7 +213,9 @@ async function planBundle(
     failures,
   );
   const missing = failures.count;
-  const plan = await planContent(content.graphs, metadata, supply);
+  const base = options.base && new BaseContent(options.base);
+  const graphs = [...content.graphs, ...(await Promise.all(files.map(graphOf)))];
+  const plan = await planContent(graphs, metadata, supply, base);
   if (failures.count > 0) {
     await fetchTheRest(plan, rest(), failures, options);
     const what = charts.length === 0 ? 'images' : 'images and charts';
@@ -197,9 +231,31 @@ async function planBundle(
     images: content.images,
     charts: content.charts,
     ...(content.attachments.length === 0 ? {} : { attachments: content.attachments }),
+    ...(files.length === 0 ? {} : { files: files.map(fileOf) }),
+    ...(base === undefined ? {} : { base: base.describe(content, plan.leftOut) }),
     blobs: plan.blobs,
   };
   return { document, plan };
+}
+
+async function graphOf({ reference, store, root }: WantedFile): Promise<SourcedGraph> {
+  return { ...(await collectImage(reference, store, root, {})), isAlwaysCarried: true };
+}
+
+function fileOf({ name, executable, reference, root, content }: WantedFile): BundleFile {
+  const { digest, mediaType, size } = root;
+  return {
+    ...{ name, executable, reference, digest, mediaType, size },
+    content: { digest: content.digest, size: content.size },
+  };
+}
+
+function baseUse({ name, digest, blobs }: BundleBase): BaseUse {
+  return { name, id: bundleId(digest), digest, blobs: blobs.length, bytes: sumOf(blobs) };
+}
+
+function sumOf(blobs: readonly { readonly size: number }[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** What fails here too is told with the rest. */
@@ -227,32 +283,4 @@ async function presentBytes(writer: BundleWriter, blobs: readonly { readonly blo
 async function keepSpaceFor(bundlePath: string, bytes: number, cache: BlobCache | undefined): Promise<void> {
   if (cache === undefined) return;
   cache.keepFreeBytes = (await isSameFileSystem(dirname(bundlePath), cache.folder)) ? bytes * 1.001 + overheadBytes : 0;
-}
-
-interface FinishedBundle {
-  readonly path: string;
-  readonly bytes: number;
-}
-
-/** The bundle where it is there already, and sound as far as opening it tells; cut into parts where those are wanted. */
-async function findFinished(
-  { path, digest }: { readonly path: string; readonly digest: Digest },
-  partBytes: number | undefined,
-  signal: AbortSignal,
-): Promise<FinishedBundle | undefined> {
-  const found = await openFinished(path, digest);
-  if (found === undefined || partBytes === undefined) return found;
-  const { paths, bytes } = await writeParts(found.path, { partBytes, signal });
-  return { path: paths[0] ?? path, bytes };
-}
-
-async function openFinished(path: string, digest: Digest): Promise<FinishedBundle | undefined> {
-  try {
-    const bundle = await BundleReader.open(path);
-    await bundle.close();
-    return bundle.digest === digest ? { path: bundle.paths[0] ?? path, bytes: bundle.bytes } : undefined;
-  } catch (error) {
-    if (isEdgeBundleError(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
+import { arrangeBlobs, listBlobs } from '../bundle/arrange-blobs.ts';
+import type { BaseContent } from '../bundle/bundle-base.ts';
 import type { BundleBlob } from '../bundle/bundle-document.ts';
-import { packedBlobBytes } from '../bundle/bundle-layout.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import { collectGraph, type Graph, type GraphOptions } from '../content/graph.ts';
-import { isCompressed } from '../content/media-types.ts';
 import type { ContentStore, Fetcher, ReadOnlyContentStore } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { BlobSupply, PlannedBlob } from './blob-supply.ts';
@@ -14,6 +14,8 @@ export interface SourcedGraph {
   readonly reference: string;
   readonly source: ReadOnlyContentStore;
   readonly graph: Graph;
+  /** Nothing of it is left to a base: it has to be in the bundle. */
+  readonly isAlwaysCarried?: boolean | undefined;
 }
 
 export interface ContentPlan {
@@ -25,6 +27,8 @@ export interface ContentPlan {
   readonly compressed: readonly PlannedBlob[];
   /** What the images have, each taken by itself. */
   readonly referencedBytes: number;
+  /** Configs and layers that the base has, in the order in which the images need them. */
+  readonly leftOut: readonly Descriptor[];
 }
 
 export interface CollectOptions extends GraphOptions {
@@ -52,17 +56,19 @@ export async function collectImage(
  * configs, into `metadata`.
  *
  * Manifests and small blobs come first and are compressed together. Layers follow in the order of the images: those that
- * are compressed already as they are, then those that are not.
+ * are compressed already as they are, then those that are not. What `base` has is left out, but for manifests.
  */
 export async function planContent(
   images: readonly SourcedGraph[],
   metadata: ContentStore,
   supply: BlobSupply,
+  base?: Pick<BaseContent, 'has'>,
 ): Promise<ContentPlan> {
   const manifests = new Map<Digest, Descriptor>();
   const planned = new Map<Digest, PlannedBlob>();
+  const alwaysCarried = new Set<Digest>();
   let referencedBytes = 0;
-  for (const { reference, source, graph } of images) {
+  for (const { reference, source, graph, isAlwaysCarried = false } of images) {
     for (const { descriptor, bytes } of graph.manifests) {
       referencedBytes += descriptor.size;
       if (manifests.has(descriptor.digest)) continue;
@@ -71,36 +77,24 @@ export async function planContent(
     }
     for (const blob of graph.blobs) {
       referencedBytes += blob.size;
+      if (isAlwaysCarried) alwaysCarried.add(blob.digest);
       const known = planned.get(blob.digest);
       if (known === undefined) planned.set(blob.digest, { blob, source, wantedBy: reference });
       else if (known.blob.size !== blob.size) throw differentSizes(known, blob, reference);
     }
   }
 
-  const small: PlannedBlob[] = [];
-  const stored: PlannedBlob[] = [];
-  const compressed: PlannedBlob[] = [];
-  for (const entry of planned.values()) {
-    const { digest, mediaType, size } = entry.blob;
-    if (manifests.has(digest)) continue;
-    const group = isCompressed(mediaType) ? stored : size <= packedBlobBytes ? small : compressed;
-    group.push(entry);
-  }
+  const blobs = [...planned.values()].filter(({ blob: { digest } }) => !manifests.has(digest));
+  const isLeftOut = ({ blob }: PlannedBlob): boolean => base?.has(blob) === true && !alwaysCarried.has(blob.digest);
+  const arranged = arrangeBlobs(blobs.filter((blob) => !isLeftOut(blob)));
+  const { small, stored, compressed } = arranged;
   await supply.deliverAll(small, metadata);
-
-  const inBundle =
-    (storage: BundleBlob['storage']) =>
-    ({ digest, size }: Descriptor): BundleBlob => ({ digest, size, storage });
-  const blobOf = ({ blob }: PlannedBlob): Descriptor => blob;
   return {
-    blobs: [
-      ...[...manifests.values(), ...small.map(blobOf)].map(inBundle('zstd')),
-      ...stored.map(blobOf).map(inBundle('stored')),
-      ...compressed.map(blobOf).map(inBundle('zstd')),
-    ],
+    blobs: listBlobs(manifests.values(), arranged),
     stored,
     compressed,
     referencedBytes,
+    leftOut: blobs.filter(isLeftOut).map(({ blob }) => blob),
   };
 }
 

@@ -1,4 +1,5 @@
-import type { BundleChart, ContentSource } from '../bundle/bundle-document.ts';
+import type { BundleChart, BundleFile, ContentSource } from '../bundle/bundle-document.ts';
+import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import type { ReadOnlyContentStore, Resolver } from '../content/store.ts';
 
@@ -19,4 +20,12 @@ export interface WantedImage {
 export interface WantedChart extends WantedImage, Pick<BundleChart, 'kind' | 'name' | 'version'> {
   /** Has it, and resolves the tag of `reference`, where it was made from bytes (`chartArtifact`); else its registry has. */
   readonly store?: (ReadOnlyContentStore & Resolver) | undefined;
+}
+
+/** A file to carry for whoever has the bundle: `fileArtifact` makes one. */
+export interface WantedFile extends Pick<BundleFile, 'name' | 'executable' | 'reference'> {
+  readonly root: Descriptor;
+  readonly content: Descriptor;
+  /** Has all of it. */
+  readonly store: ReadOnlyContentStore;
 }

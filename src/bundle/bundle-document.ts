@@ -184,7 +184,12 @@ export interface BundleIdentity {
 
 export function bundleIdentity(documentBytes: Uint8Array): BundleIdentity {
   const digest = digestOf(documentBytes);
-  return { id: digestHex(digest).slice(0, 16), digest };
+  return { id: bundleId(digest), digest };
+}
+
+/** What a bundle is called in the names of files. @param digest of its `bundle.json` */
+export function bundleId(digest: Digest): string {
+  return digestHex(digest).slice(0, 16);
 }
 
 /** The descriptor of a blob: a bundle does not know its media type. */

@@ -24,6 +24,20 @@ export async function withBundle<T>(
   }
 }
 
+/** Opens several bundles, each of which is what the options ask for, and closes them when `use` is done. */
+export async function withBundles<T>(
+  paths: readonly [string, ...string[]],
+  args: TrustArguments,
+  use: (bundles: readonly [BundleReader, ...BundleReader[]]) => Promise<T>,
+): Promise<T> {
+  const [path, ...others] = paths;
+  return withBundle(path, args, async (bundle) => {
+    const [next, ...rest] = others;
+    if (next === undefined) return use([bundle]);
+    return withBundles([next, ...rest], args, (bundles) => use([bundle, ...bundles]));
+  });
+}
+
 /** Of all blobs and manifests, in bytes. */
 export function contentBytes(bundle: BundleReader): number {
   return bundle.document.blobs.reduce((sum, { size }) => sum + size, 0);

@@ -5,6 +5,8 @@ import yargs, { type Arguments, type Argv, type CommandModule } from 'yargs';
 import { abortedError, isEdgeBundleError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { cacheCommand } from './commands/cache.ts';
+import { diffCommand } from './commands/diff.ts';
+import { extractCommand } from './commands/extract.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { isoCommand } from './commands/iso.ts';
 import { lintCommand } from './commands/lint.ts';
@@ -13,6 +15,7 @@ import { loaderCommand } from './commands/loader.ts';
 import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { mirrorConfigCommand } from './commands/mirror-config.ts';
+import { mergeCommand } from './commands/merge.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { serveCommand } from './commands/serve.ts';
 import { signCommand } from './commands/sign.ts';
@@ -79,6 +82,9 @@ function parser(
     .command(later(lintCommand(terminal)))
     .command(later(buildCommand(terminal)))
     .command(later(inspectCommand(terminal)))
+    .command(later(diffCommand(terminal)))
+    .command(later(mergeCommand(terminal)))
+    .command(later(extractCommand(terminal)))
     .command(later(verifyCommand(terminal)))
     .command(later(loadCommand(terminal)))
     .command(later(serveCommand(terminal)))
@@ -141,6 +147,9 @@ const commandNames = [
   'loader',
   'iso',
   'sign',
+  'diff',
+  'merge',
+  'extract',
   'cache',
   'login',
   'logout',
@@ -148,7 +157,7 @@ const commandNames = [
 
 /** The parser makes a list of an option that is given twice, which no command expects. */
 function eachOptionOnce(args: Arguments): true {
-  const lists: readonly string[] = ['_', 'profiles', 'bundles', ...arrayOptions];
+  const lists: readonly string[] = ['_', 'profiles', 'bundles', 'deltas', 'names', ...arrayOptions];
   const twice = Object.keys(args).find((name) => Array.isArray(args[name]) && !lists.includes(name));
   if (twice === undefined) return true;
   throw usageError(`--${twice} is given more than once`);

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import type { InferredOptionTypes, Options } from 'yargs';
 
 import type { BuildOptions } from '../build/build-bundle.ts';
+import type { WantedFile } from '../build/wanted-content.ts';
 import { parsePlatform } from '../content/platform-match.ts';
 import type { Platform } from '../content/platform.ts';
 import { isEdgeBundleError } from '../errors.ts';
@@ -41,6 +42,19 @@ export const contentOptions = {
     default: false,
     describe: 'Leave signatures of an index behind where --arch changes it',
   },
+  file: {
+    group: selectionGroup,
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe: 'Carry this file for whoever extracts it: PATH, or PATH=NAME (repeatable)',
+  },
+  base: {
+    group: selectionGroup,
+    type: 'string',
+    requiresArg: true,
+    describe: 'Make a delta: leave out what this bundle has; its bundle.json is enough',
+  },
   'existing-bundle': {
     group: sourceGroup,
     type: 'string',
@@ -68,7 +82,14 @@ export type ContentArguments = InferredOptionTypes<typeof contentOptions> & {
 
 export type ContentSelection = Pick<
   BuildOptions,
-  'platforms' | 'allowMissingPlatform' | 'attachments' | 'allowOrphanedSignatures' | 'existing' | 'cache'
+  | 'platforms'
+  | 'allowMissingPlatform'
+  | 'attachments'
+  | 'allowOrphanedSignatures'
+  | 'files'
+  | 'base'
+  | 'existing'
+  | 'cache'
 >;
 
 /** Opens what the options name, and closes it when `use` is done. */
@@ -78,6 +99,7 @@ export async function withContentOptions<T>(
   use: (options: ContentSelection) => Promise<T>,
 ): Promise<T> {
   const { BundleReader } = await import('../bundle/bundle-reader.ts');
+  const { readBundleDocument } = await import('../bundle/read-document.ts');
   const { BlobCache } = await import('../store/blob-cache.ts');
   const maxBytes = args['cache-size'];
   const existing: Awaited<ReturnType<typeof BundleReader.open>>[] = [];
@@ -88,6 +110,8 @@ export async function withContentOptions<T>(
       allowMissingPlatform: args['allow-missing-platform'],
       attachments: args.referrers,
       allowOrphanedSignatures: args['allow-orphaned-signatures'],
+      files: await readFiles(args.file ?? [], terminal),
+      base: args.base === undefined ? undefined : await readBundleDocument(args.base),
       existing,
       cache: args.cache ? await BlobCache.open(blobFolder(args, terminal), { maxBytes }) : undefined,
     });
@@ -105,6 +129,26 @@ function readPlatforms(names: readonly string[]): Platform[] {
       throw usageError(`--arch: ${error.message}`, error.hint);
     }
   });
+}
+
+async function readFiles(texts: readonly string[], { signal }: Terminal): Promise<WantedFile[]> {
+  const { fileArtifact } = await import('../artifact/file-artifact.ts');
+  const { bundleFilePattern } = await import('../bundle/bundle-document.ts');
+  const files: WantedFile[] = [];
+  for (const text of texts) {
+    const at = text.lastIndexOf('=');
+    const path = at < 0 ? text : text.slice(0, at);
+    const name = at < 0 ? basename(text) : text.slice(at + 1);
+    if (path === '' || !bundleFilePattern.test(name)) {
+      throw usageError(
+        `--file: '${name}' cannot be the name of a file in a bundle`,
+        "Give it another one, PATH=NAME: letters and digits of ASCII, with '.', '_', '-', '@', '+' or '~'; at most 128.",
+      );
+    }
+    if (files.some((file) => file.name === name)) throw usageError(`--file: two files are called '${name}'`);
+    files.push(await fileArtifact(path, name, { signal }));
+  }
+  return files;
 }
 
 /** Where blobs are kept between builds. */

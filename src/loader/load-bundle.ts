@@ -1,6 +1,7 @@
 import { type Digest, digestOf } from '../content/digest.ts';
 import { throwIfAborted } from '../errors.ts';
 import { waitFor } from '../oci-client/wait-for.ts';
+import { provideBaseBlobs } from './base-blobs.ts';
 import { Load } from './load.ts';
 import { LoadJournal } from './load-journal.ts';
 import type { LoadOptions } from './load-options.ts';
@@ -13,12 +14,13 @@ import { ensureVerified, type RegistryVerification, verifyImages } from './verif
 /**
  * Brings the images and charts of a bundle into a registry, and asks it for all of them in the end.
  *
- * One login comes first; then, in a Harbor, the projects, and whether their quotas suffice. Images are loaded independently, some
+ * One login comes first; then, in a Harbor, the projects; then, for a delta, whether the registry has what its base has to bring;
+ * then, in a Harbor, whether the quotas suffice. Images are loaded independently, some
  * at once, in the bundle's order: content that the registry has is not sent, what another repository has is mounted, children come
  * before parents and an image's tags after all of its content. A second run sends nothing. What the verification misses is sent
  * again, once.
  *
- * @throws EdgeBundleError REFERENCE_INVALID before anything is sent; NOT_VERIFIED with what is missing; what the login or the
+ * @throws EdgeBundleError REFERENCE_INVALID and BASE_MISSING before anything is sent; NOT_VERIFIED with what is missing; what the login or the
  *   project is refused for, QUOTA_EXCEEDED with the numbers; else the images that failed, as failures, with the code that they
  *   share (else FAILED)
  */
@@ -30,8 +32,10 @@ export async function loadBundle(options: LoadOptions): Promise<LoadResult> {
   await prepareRegistry(options, patience);
   const journal = await openJournal(options);
   try {
-    await prepareProjects(options, images, { patience, journal });
+    await prepareProjects(options, patience);
     const load = new Load(options, { patience, journal });
+    load.addMounted(await patience.attempt(() => provideBaseBlobs(options, images)));
+    await ensureRoom(options, images, { patience, journal });
     await load.run(images);
     onEvent?.({ type: 'verifying', images: images.length });
     let verification = await verifyImages({ ...options, patience }, images);
@@ -60,16 +64,21 @@ async function prepareRegistry({ client, registry, harbor, signal }: LoadOptions
   });
 }
 
-async function prepareProjects(
-  options: LoadOptions,
-  images: readonly PlannedImage[],
-  { patience, journal }: { readonly patience: Patience; readonly journal: LoadJournal },
-): Promise<void> {
+async function prepareProjects(options: LoadOptions, patience: Patience): Promise<void> {
   const { bundle, harbor, projectSettings, signal } = options;
   if (harbor === undefined) return;
   for (const project of projectsOf(bundle.document, options)) {
     await patience.attempt(() => harbor.ensureProject(project, { ...projectSettings, signal }));
   }
+}
+
+async function ensureRoom(
+  options: LoadOptions,
+  images: readonly PlannedImage[],
+  { patience, journal }: { readonly patience: Patience; readonly journal: LoadJournal },
+): Promise<void> {
+  const { harbor } = options;
+  if (harbor === undefined) return;
   const rest = images.filter(({ repository, root }) => !journal.isComplete(repository, root.digest));
   await patience.attempt(() => ensureQuota(options, rest, harbor));
 }

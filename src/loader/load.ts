@@ -5,6 +5,7 @@ import { readContent } from '../content/verify.ts';
 import { Copier, type CopyEvent } from '../copy/copier.ts';
 import { forEachLimited } from '../copy/for-each-limited.ts';
 import { EdgeBundleError, throwIfAborted } from '../errors.ts';
+import type { MountedBlobs } from './base-blobs.ts';
 import type { LoadJournal } from './load-journal.ts';
 import type { LoadOptions } from './load-options.ts';
 import { type PlannedImage, projectsOf } from './load-plan.ts';
@@ -60,6 +61,12 @@ export class Load {
       }
     });
     if (failures.length > 0) throw this.#summary(failures, images.length, tried);
+  }
+
+  /** What was mounted before the first image. */
+  addMounted({ blobs, bytes }: MountedBlobs): void {
+    this.#mounted.blobs += blobs;
+    this.#mounted.bytes += bytes;
   }
 
   result({ images, charts, asked, missing }: RegistryVerification): LoadResult {

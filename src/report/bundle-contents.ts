@@ -1,5 +1,11 @@
-import type { BundleAttachment, BundleChart, BundleContent, BundleDocument } from '../bundle/bundle-document.ts';
-import { contentDescriptor } from '../bundle/bundle-document.ts';
+import type {
+  BundleAttachment,
+  BundleBase,
+  BundleChart,
+  BundleContent,
+  BundleDocument,
+} from '../bundle/bundle-document.ts';
+import { bundleId, contentDescriptor } from '../bundle/bundle-document.ts';
 import type { BundleSignature } from '../bundle/signature-file.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import { collectGraph, type Graph } from '../content/graph.ts';
@@ -47,6 +53,7 @@ export async function readBundleGraphs(bundle: OpenBundle, options: OperationOpt
 
 /** What `inspect` writes as JSON. `path` is where the bundle is. */
 export function inspectDocument(path: string, bundle: OpenBundle, graphs: readonly BundledGraph[]): InspectDocument {
+  const { base } = bundle.document;
   return {
     bundle: { path, id: bundle.id, bytes: bundle.bytes },
     signatures: signatureList(bundle.signatures),
@@ -66,8 +73,18 @@ export function inspectDocument(path: string, bundle: OpenBundle, graphs: readon
       const { reference, digest, subject } = content;
       return [{ reference, digest, subject, bytes: graphBytes(graph) }];
     }),
+    files: (bundle.document.files ?? []).map(({ name, content, executable }) => ({
+      ...{ name, digest: content.digest, bytes: content.size, executable },
+    })),
     blobs: bundle.document.blobs.length,
+    ...(base === undefined ? {} : { base: baseDocument(base) }),
   };
+}
+
+/** What a delta leaves to its base. */
+export function baseDocument({ name, digest, blobs }: BundleBase): NonNullable<InspectDocument['base']> {
+  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  return { name, id: bundleId(digest), digest, blobs: blobs.length, bytes };
 }
 
 /** Each image, chart and attachment with its manifests, and these with their blobs. */

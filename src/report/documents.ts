@@ -4,18 +4,31 @@ const count = z.int().nonnegative();
 const bytes = z.int().nonnegative();
 const digest = z.string().regex(/^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/);
 
+const blobTotal = z.strictObject({ blobs: count, bytes });
+
 const imageClass = z.enum(['rendered', 'declared', 'referenced', 'inferred']);
+
+const id = z
+  .string()
+  .regex(/^[0-9a-f]{16}$/)
+  .describe('The first 16 hex digits of the digest of bundle.json');
 
 const bundle = z.strictObject({
   path: z.string().describe('The file, or the first of its parts'),
-  id: z
-    .string()
-    .regex(/^[0-9a-f]{16}$/)
-    .describe('The first 16 hex digits of the digest of bundle.json'),
+  id,
   bytes: bytes.describe('The size of the file, or of all its parts'),
 });
 
 const namespaces = z.array(z.string()).describe('Where its pods run, as far as is known');
+const base = z
+  .strictObject({
+    name: z.string(),
+    id,
+    digest,
+    blobs: count.describe('Configs and layers that the bundle needs and leaves to its base'),
+    bytes: bytes.describe('Of these'),
+  })
+  .describe('What a delta builds on');
 
 const signatures = z
   .array(
@@ -39,11 +52,13 @@ const build = z.strictObject({
   images: count,
   charts: count.describe('Charts and packs'),
   attachments: count.describe('Signatures, attestations and SBOMs of these'),
+  files: count.describe('Of --file'),
   blobs: count.describe('Blobs and manifests, each once'),
+  base: base.optional(),
   bytes: z.strictObject({
-    referenced: bytes.describe('What the images have, each taken by itself'),
+    referenced: bytes.describe('What images, charts and files have, each taken by itself'),
     stored: bytes.describe('What is in the bundle: each blob once'),
-    saved: bytes.describe('referenced less stored'),
+    saved: bytes.describe('referenced less stored, and less what the base has'),
     downloaded: bytes.describe('Of blobs, by this run'),
     reused: z
       .strictObject({ bundles: bytes.describe('Of --existing-bundle'), cache: bytes.describe('Of --cache') })
@@ -100,7 +115,46 @@ const inspect = z.strictObject({
       }),
     )
     .describe('Signatures, attestations and SBOMs'),
+  files: z.array(
+    z.strictObject({ name: z.string(), digest: digest.describe('Of the file itself'), bytes, executable: z.boolean() }),
+  ),
   blobs: count.describe('Blobs and manifests, each once'),
+  base: base.optional(),
+});
+
+const content = z.strictObject({ name: z.string(), digest });
+const contentDifference = z.strictObject({
+  added: z.array(content),
+  removed: z.array(content),
+  moved: z
+    .array(z.strictObject({ name: z.string(), from: digest, to: digest }))
+    .describe('The same name, other content'),
+  same: count,
+});
+
+const side = z.strictObject({ name: z.string(), id, digest });
+
+const diff = z.strictObject({
+  from: side,
+  to: side,
+  images: contentDifference.describe('By their references'),
+  charts: contentDifference.describe('By kind, name and version'),
+  attachments: contentDifference.describe('Signatures, attestations and SBOMs, by their references'),
+  files: contentDifference.describe('By their names'),
+  added: blobTotal.describe('Blobs and manifests that the first does not have'),
+  shared: blobTotal,
+  removed: blobTotal,
+});
+
+const merge = z.strictObject({
+  bundle,
+  images: count,
+  charts: count.describe('Charts and packs'),
+  blobs: count.describe('Blobs and manifests, each once'),
+});
+
+const extract = z.strictObject({
+  files: z.array(z.strictObject({ name: z.string(), path: z.string(), bytes, executable: z.boolean() })),
 });
 
 const isoParts = z.strictObject({
@@ -131,6 +185,7 @@ const transfer = z.strictObject({
       references: z.array(z.string()).describe('The images that cannot be used without it'),
     }),
   ),
+  base: base.optional(),
 });
 
 const source = z.strictObject({
@@ -221,7 +276,6 @@ const lint = z.strictObject({
 });
 
 const folder = z.string().describe('Where it is');
-const blobTotal = z.strictObject({ blobs: count, bytes });
 
 const cacheList = z.strictObject({
   folder,
@@ -262,12 +316,15 @@ export const documentSchemas = {
   'cache ls': cacheList,
   'cache prune': cachePrune,
   'cache verify': cacheVerify,
+  diff,
+  extract,
   inspect,
   'iso parts': isoParts,
   lint,
   load: transfer,
   'loader package': loaderPackage,
   'mirror-config': mirrorConfig,
+  merge,
   resolve,
   'resolve --diff': difference,
   'resolve --why': why,
@@ -279,11 +336,14 @@ export type BuildDocument = z.infer<typeof build>;
 export type CacheListDocument = z.infer<typeof cacheList>;
 export type CachePruneDocument = z.infer<typeof cachePrune>;
 export type CacheVerifyDocument = z.infer<typeof cacheVerify>;
+export type DiffDocument = z.infer<typeof diff>;
+export type ExtractDocument = z.infer<typeof extract>;
 export type InspectDocument = z.infer<typeof inspect>;
 export type LoaderPackageDocument = z.infer<typeof loaderPackage>;
 export type MirrorConfigDocument = z.infer<typeof mirrorConfig>;
 export type IsoPartsDocument = z.infer<typeof isoParts>;
 export type LintDocument = z.infer<typeof lint>;
+export type MergeDocument = z.infer<typeof merge>;
 export type DifferenceDocument = z.infer<typeof difference>;
 export type ResolveDocument = z.infer<typeof resolve>;
 export type SignDocument = z.infer<typeof sign>;

@@ -1,11 +1,19 @@
-import type { BuildDocument, InspectDocument, SignDocument, TransferDocument } from './documents.ts';
+import type {
+  BuildDocument,
+  ExtractDocument,
+  InspectDocument,
+  MergeDocument,
+  SignDocument,
+  TransferDocument,
+} from './documents.ts';
 import { formatFields } from './fields.ts';
 import { formatTable } from './table.ts';
 import { formatBytes } from './units.ts';
 
 /** What `build` tells people. */
 export function formatBuild(document: BuildDocument): string {
-  const { bundle, signatures, images, charts, attachments, blobs, bytes, missing, excluded, served } = document;
+  const { bundle, signatures, images, charts, attachments, files, blobs, base, bytes, missing, excluded, served } =
+    document;
   const { bundles, cache } = bytes.reused;
   return formatFields([
     ['bundle', bundle.path],
@@ -15,9 +23,11 @@ export function formatBuild(document: BuildDocument): string {
     ['images', String(images)],
     ...chartsField(charts),
     ...attachmentsField(attachments),
+    ...filesField(files),
     ['blobs', String(blobs)],
     ['referenced', formatBytes(bytes.referenced)],
     ['stored', formatBytes(bytes.stored)],
+    ...baseField(base),
     ['saved', `${formatBytes(bytes.saved)} (shared blobs, downloaded and stored once)`],
     ...(bundles + cache === 0
       ? []
@@ -33,7 +43,16 @@ function formatServed({ host, bytes, failures }: BuildDocument['served'][number]
 }
 
 /** What `inspect` tells people: the bundle, and a line for each image and chart. */
-export function formatInspect({ bundle, signatures, images, charts, attachments, blobs }: InspectDocument): string {
+export function formatInspect({
+  bundle,
+  signatures,
+  images,
+  charts,
+  attachments,
+  files,
+  blobs,
+  base,
+}: InspectDocument): string {
   const fields = formatFields([
     ['bundle', bundle.path],
     ['id', bundle.id],
@@ -42,7 +61,9 @@ export function formatInspect({ bundle, signatures, images, charts, attachments,
     ['images', String(images.length)],
     ...chartsField(charts.length),
     ...attachmentsField(attachments.length),
+    ...filesField(files.length),
     ['blobs', String(blobs)],
+    ...baseField(base),
   ]);
   const rows = images.map(({ reference, digest, bytes, packs }) => [
     reference,
@@ -58,11 +79,13 @@ export function formatInspect({ bundle, signatures, images, charts, attachments,
     formatBytes(bytes),
     reference,
   ]);
+  const fileRows = files.map(({ name, digest, bytes }) => [name, shortDigest(digest), formatBytes(bytes)]);
   const tables = [
     formatTable(['reference', 'digest', 'size', 'packs'], rows),
     ...(charts.length === 0
       ? []
       : [formatTable(['kind', 'name', 'version', 'digest', 'size', 'reference'], chartRows)]),
+    ...(files.length === 0 ? [] : [formatTable(['file', 'digest', 'size'], fileRows)]),
   ];
   return [fields, ...tables].join('\n');
 }
@@ -97,13 +120,45 @@ export function formatLoad(
 }
 
 /** What `verify` tells people. */
-export function formatVerify({ images, charts, blobs, missing }: TransferDocument): string {
+export function formatVerify({ images, charts, blobs, missing, base }: TransferDocument): string {
   return formatFields([
     ['images', String(images)],
     ...chartsField(charts),
     ['blobs', String(blobs.present)],
+    ...baseField(base),
     ['missing', String(missing.length)],
   ]);
+}
+
+/** What `merge` tells people. */
+export function formatMerge({ bundle, images, charts, blobs }: MergeDocument): string {
+  return formatFields([
+    ['bundle', bundle.path],
+    ['id', bundle.id],
+    ['size', formatBytes(bundle.bytes)],
+    ['images', String(images)],
+    ...chartsField(charts),
+    ['blobs', String(blobs)],
+  ]);
+}
+
+/** What `extract` tells people: where each file is. */
+export function formatExtract({ files }: ExtractDocument): string {
+  return formatTable(
+    ['file', 'size', 'path'],
+    files.map(({ name, bytes, path }) => [name, formatBytes(bytes), path]),
+  );
+}
+
+function filesField(files: number): [string, string][] {
+  return files === 0 ? [] : [['files', String(files)]];
+}
+
+/** A bundle that is complete by itself has none. */
+function baseField(base: InspectDocument['base']): [string, string][] {
+  if (base === undefined) return [];
+  const { name, id, blobs, bytes } = base;
+  return [['base', `${name} ${id}: ${blobs} blobs (${formatBytes(bytes)}) are left to it`]];
 }
 
 function attachmentsField(attachments: number): [string, string][] {

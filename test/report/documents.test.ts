@@ -26,6 +26,7 @@ describe('documents', () => {
       images: 1,
       charts: 0,
       attachments: 0,
+      files: 0,
       blobs: 3,
       bytes: { referenced: 5, stored: 4, saved: 1, downloaded: 4, reused: { bundles: 0, cache: 0 } },
       missing: [],
@@ -46,6 +47,7 @@ describe('summaries', () => {
       charts: 2,
       blobs: 30,
       attachments: 3,
+      files: 0,
       bytes: {
         referenced: 2_000_000,
         stored: 1_500_000,
@@ -83,7 +85,7 @@ describe('summaries', () => {
         packs: ['web', 'shop'],
       },
     ];
-    expect(formatInspect({ bundle, signatures, images, charts: [], attachments: [], blobs: 3 })).toContain(
+    expect(formatInspect({ bundle, signatures, images, charts: [], attachments: [], files: [], blobs: 3 })).toContain(
       'docker.io/library/nginx:1.27   0123456789ab   70.0 MB   web, shop\n',
     );
   });
@@ -91,7 +93,7 @@ describe('summaries', () => {
   it('list the charts of a bundle below the images, and count them', () => {
     const chart = { kind: 'chart' as const, name: 'web', version: '1.0.0+7', bytes: 5_400 };
     const charts = [{ ...chart, reference: 'localhost/charts/web:1.0.0_7', digest }];
-    const text = formatInspect({ bundle, signatures, images: [], charts, attachments: [], blobs: 3 });
+    const text = formatInspect({ bundle, signatures, images: [], charts, attachments: [], files: [], blobs: 3 });
     expect(text).toMatch(/^charts +1$/m);
     expect(text).toContain('\nKIND    NAME   VERSION   DIGEST         SIZE     REFERENCE\n');
     expect(text).toContain('chart   web    1.0.0+7   0123456789ab   5.4 kB   localhost/charts/web:1.0.0_7\n');

@@ -90,6 +90,7 @@ export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments,
           ...mirrorOptions,
         })
         .example('$0 build store.json', 'Build a bundle in bundles/ from an exported profile')
+        .example('$0 build store.json --base bundles/content-1f', 'A delta: only what that bundle does not have')
         .example('$0 build infra.yaml apps.yaml extra-images.txt --name store', 'One bundle from several profiles'),
     handler: (args) =>
       withProgress(terminal, args, (progress) =>
@@ -251,14 +252,16 @@ function documentOf(
   { missing }: ResolutionFacts,
   { served }: RegistryClient,
 ): BuildDocument {
-  const { bundle, images, charts, attachments, blobs, bytes } = result;
+  const { bundle, images, charts, attachments, files, blobs, base, bytes } = result;
   return {
     bundle: { path: bundle.path, id: bundle.id, bytes: bundle.bytes },
     signatures: signatureList(signatures),
     images,
     charts,
     attachments,
+    files,
     blobs,
+    ...(base === undefined ? {} : { base }),
     bytes,
     missing: missing.map(({ reference, reason }) => ({ reference, reason })),
     excluded: excluded.map(({ reference, pattern, namespaces }) => ({

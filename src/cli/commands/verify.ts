@@ -48,8 +48,9 @@ export function verifyCommand(terminal: Terminal): CommandModule<GlobalArguments
 async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { verifyBundle } = await import('../../bundle/verify-bundle.ts');
   const { combineFailures } = await import('../../errors.ts');
+  const { baseDocument } = await import('../../report/bundle-contents.ts');
   await checkParts(args, terminal, progress);
-  const { images, charts, blobs, failures } = await withBundle(args.bundle, args, (bundle) => {
+  const { images, charts, blobs, base, failures } = await withBundle(args.bundle, args, (bundle) => {
     progress.expect(contentBytes(bundle));
     return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
   });
@@ -58,7 +59,10 @@ async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: P
     const message = `the bundle '${args.bundle}' is not as it was built: ${failures.length} problems`;
     throw combineFailures('NOT_VERIFIED', message, failures);
   }
-  const document = { images, charts, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] };
+  const document = {
+    ...{ images, charts, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] },
+    ...(base === undefined ? {} : { base: baseDocument(base) }),
+  };
   await writeResult(terminal, args.output, document, formatVerify);
 }
 
