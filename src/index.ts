@@ -143,6 +143,7 @@ export type {
   Unrendered,
 } from './resolve/resolved-profiles.ts';
 export { BundleContent as BundleRegistryContent } from './serve/bundle-content.ts';
+export { Htpasswd } from './serve/htpasswd.ts';
 export { LayoutContent as LayoutRegistryContent } from './serve/layout-content.ts';
 export type { RegistryContent } from './serve/registry-content.ts';
 export { type RegistryServer, type RegistryServerOptions, startRegistryServer } from './serve/registry-server.ts';

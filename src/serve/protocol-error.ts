@@ -15,6 +15,7 @@ export type ProtocolErrorCode =
   | 'NAME_UNKNOWN'
   | 'SIZE_INVALID'
   | 'TOOMANYREQUESTS'
+  | 'UNAUTHORIZED'
   | 'UNSUPPORTED'
   | 'PAGINATION_NUMBER_INVALID'
   | 'UNKNOWN';

@@ -5,6 +5,8 @@ import { type AddressInfo, isIPv6 } from 'node:net';
 import { EdgeBundleError, errorMessage, isEdgeBundleError, systemErrorCode } from '../errors.ts';
 import { answer } from './answer.ts';
 import { Exchange } from './exchange.ts';
+import type { Htpasswd } from './htpasswd.ts';
+import { ensureGuarded } from './listen-address.ts';
 import { asProtocolError, ProtocolError } from './protocol-error.ts';
 import type { RegistryContent } from './registry-content.ts';
 import { UploadSessions } from './upload-sessions.ts';
@@ -17,12 +19,20 @@ export interface ServerTls {
 
 export interface RegistryServerOptions {
   readonly content: RegistryContent;
-  /** Default: 127.0.0.1, so that nobody else reaches it. There is no authentication. */
+  /** Default: 127.0.0.1, so that nobody else reaches it. Elsewhere it wants `tls` and `users`, or to be told otherwise. */
   readonly host?: string | undefined;
   /** Default: 0, any free port. */
   readonly port?: number | undefined;
   /** Default: plain HTTP. */
   readonly tls?: ServerTls | undefined;
+  /** Who may use it, each for everything. Default: whoever reaches it. */
+  readonly users?: Htpasswd | undefined;
+  /** Let others than this machine reach it without a login. Default: false. */
+  readonly allowAnonymous?: boolean | undefined;
+  /** Let others than this machine reach it without TLS. Default: false. */
+  readonly allowPlainHttp?: boolean | undefined;
+  /** How many connections may be open at once. Default: 1024. */
+  readonly maxConnections?: number | undefined;
   /** The most that one blob may have; in bytes. Default: 1 TiB, which leaves the limit to the disk. */
   readonly maxBlobBytes?: number | undefined;
   /** How many uploads may be open at once. Default: 256. */
@@ -69,10 +79,18 @@ const connectionErrors: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'E
 /**
  * Serves `content` as a registry: OCI distribution-spec v1.1, with `_catalog` and without deletion.
  *
- * @throws EdgeBundleError CONFIG_INVALID where the certificate or key cannot be used; FAILED where the address cannot
+ * @throws EdgeBundleError CONFIG_INVALID where the certificate or key cannot be used; or others would
+ *   reach it unguarded; FAILED where the address cannot
  */
 export async function startRegistryServer(options: RegistryServerOptions): Promise<RegistryServer> {
   const { content, host = '127.0.0.1', port = 0 } = options;
+  ensureGuarded({
+    host,
+    hasTls: options.tls !== undefined,
+    hasUsers: options.users !== undefined,
+    allowAnonymous: options.allowAnonymous ?? false,
+    allowPlainHttp: options.allowPlainHttp ?? false,
+  });
   const onError = options.onError ?? (() => undefined);
   const sessions = new UploadSessions({
     folder: content.writer?.uploadFolder ?? '',
@@ -86,6 +104,7 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     running.add(handled);
     void handled.finally(() => running.delete(handled));
   });
+  server.maxConnections = options.maxConnections ?? 1024;
   const address = await listen(server, host, port);
   server.on('error', onError);
   return {
@@ -126,6 +145,7 @@ async function handle(
   });
   response.setHeader('docker-distribution-api-version', 'registry/2.0');
   try {
+    if (options.users !== undefined) await ensureLogin(options.users, exchange);
     await answer({ exchange, content, sessions, maxBlobBytes });
   } catch (error) {
     const isClients = error instanceof ProtocolError || (exchange.signal.aborted && isConnectionError(error));
@@ -134,6 +154,14 @@ async function handle(
     else sendError(exchange, asProtocolError(error));
   }
   if (!request.complete) dropRest(request);
+}
+
+/** Before anything of the request but its headers is looked at. */
+async function ensureLogin(users: Htpasswd, exchange: Exchange): Promise<void> {
+  if (await users.accepts(exchange.header('authorization'))) return;
+  throw new ProtocolError(401, 'UNAUTHORIZED', 'a user and a password of this registry are needed', {
+    headers: { 'www-authenticate': 'Basic realm="edge-bundle", charset="UTF-8"' },
+  });
 }
 
 function sendError(exchange: Exchange, error: ProtocolError): void {

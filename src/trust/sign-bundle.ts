@@ -6,12 +6,7 @@ import { withoutPartSuffix } from '../bundle/find-parts.ts';
 import { PartFiles } from '../bundle/part-files.ts';
 import { renewPartList } from '../bundle/renew-part-list.ts';
 import { readSignedPart } from '../bundle/read-head.ts';
-import {
-  type BundleSignature,
-  decodeSignatureFile,
-  encodeSignatureFile,
-  signatureFileBytes,
-} from '../bundle/signature-file.ts';
+import { type BundleSignature, decodeSignatureFile, encodeSignatureFile } from '../bundle/signature-file.ts';
 import { readSignatureEntry, signatureContentPosition } from '../bundle/signature-frame.ts';
 import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
@@ -72,8 +67,16 @@ async function signLocked(
   const { documentBytes, signatureFrame } = await readSignedPart(files);
   decodeBundleDocument(documentBytes);
   const { digest, id } = bundleIdentity(documentBytes);
-  const { content: present } = await readSignatureEntry(files, signatureFrame);
-  const known = (await readPending(pending, digest)) ?? decode(present, digest, replace);
+  const position = signatureContentPosition(signatureFrame);
+  let { content: present } = await readSignatureEntry(files, signatureFrame);
+  const put = async (content: Buffer): Promise<void> => {
+    await renewPartList(files, { position, present, content, signal });
+    await files.overwrite(position, content);
+    present = content;
+  };
+  const unfinished = await readPending(pending, digest);
+  if (unfinished !== undefined) await put(unfinished);
+  const known = decode(present, digest, replace);
 
   const keyIds = new Set(signers.map(({ publicKey }) => publicKey.keyId));
   const signatures = replace ? [] : known.filter(({ keyId }) => !keyIds.has(keyId));
@@ -84,10 +87,8 @@ async function signLocked(
   const content = encodeSignatureFile(digest, signatures);
   const changed = !content.equals(present);
   if (changed) {
-    const position = signatureContentPosition(signatureFrame);
     await writeFileAtomic(pending, content);
-    await renewPartList(files, { position, present, content, signal });
-    await files.overwrite(position, content);
+    await put(content);
   }
   await rm(pending, { force: true });
   await ensureAccepted(files, signers);
@@ -115,10 +116,11 @@ async function signatureOf(
 }
 
 /** What an earlier run was about to write. */
-async function readPending(path: string, bundle: Digest): Promise<BundleSignature[] | undefined> {
+async function readPending(path: string, bundle: Digest): Promise<Buffer | undefined> {
   try {
     const content = await readFile(path);
-    return content.byteLength === signatureFileBytes ? decodeSignatureFile(content, bundle) : undefined;
+    decodeSignatureFile(content, bundle);
+    return content;
   } catch (error) {
     // That of another bundle that had this name, or damaged: it has nothing to tell.
     if (isEdgeBundleError(error, 'SIGNATURE_INVALID') || systemErrorCode(error) === 'ENOENT') return undefined;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import { errorMessage } from '../../errors.ts';
+import type { Htpasswd } from '../../serve/htpasswd.ts';
 import type { RegistryContent } from '../../serve/registry-content.ts';
 import type { ServerTls } from '../../serve/registry-server.ts';
 import { withBundle } from '../bundle-argument.ts';
@@ -26,6 +27,9 @@ const options = {
   writable: { type: 'boolean', default: false, describe: 'Let clients push; only for a folder' },
   'tls-cert': { type: 'string', requiresArg: true, describe: 'Certificate chain, PEM' },
   'tls-key': { type: 'string', requiresArg: true, describe: "The certificate's key, PEM" },
+  htpasswd: { type: 'string', requiresArg: true, describe: 'Ask for a login of this file, as htpasswd -B makes it' },
+  'allow-anonymous': { type: 'boolean', default: false, describe: 'Let other machines in without a login' },
+  'allow-plain-http': { type: 'boolean', default: false, describe: 'Let other machines in without TLS' },
 } as const satisfies Readonly<Record<string, Options>>;
 
 type ServeArguments = GlobalArguments &
@@ -46,7 +50,7 @@ export function serveCommand(terminal: Terminal): CommandModule<GlobalArguments,
         .options({ ...options, ...trustOptions })
         .example('$0 serve bundles/content-1f', 'Read-only, on 127.0.0.1:5000')
         .example(
-          '$0 serve ./registry --writable --listen 0.0.0.0:5000 --tls-cert tls.crt --tls-key tls.key',
+          '$0 serve ./registry --writable --listen 0.0.0.0:5000 --tls-cert tls.crt --tls-key tls.key --htpasswd users',
           'For others',
         ),
     handler: (args) => withProgress(terminal, args, (progress) => serve(args, terminal, progress)),
@@ -56,7 +60,7 @@ export function serveCommand(terminal: Terminal): CommandModule<GlobalArguments,
 /** Serves until a signal comes, which is its normal end. */
 async function serve(args: ServeArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { host, port } = parseListen(args.listen);
-  const tls = await readTls(args);
+  const [tls, users] = [await readTls(args), await readUsers(args)];
   await withContent(args, async (content) => {
     const { startRegistryServer } = await import('../../serve/registry-server.ts');
     const server = await startRegistryServer({
@@ -64,6 +68,9 @@ async function serve(args: ServeArguments, terminal: Terminal, progress: Progres
       host,
       port,
       tls,
+      users,
+      allowAnonymous: args['allow-anonymous'],
+      allowPlainHttp: args['allow-plain-http'],
       onRequest: ({ method, url, status, receivedBytes, sentBytes, durationMs }) => {
         const fields = { method, url, status, receivedBytes, sentBytes, durationMs: Math.round(durationMs) };
         progress.note('request', `${method} ${url} ${status}`, fields);
@@ -108,6 +115,12 @@ function parseListen(text: string): { host: string; port: number } {
   const address = ipv6 ?? host;
   if (address !== undefined && Number(port) <= 65_535) return { host: address, port: Number(port) };
   throw usageError(`--listen: expected ADDRESS:PORT, '${text}' came`);
+}
+
+async function readUsers({ htpasswd }: ServeArguments): Promise<Htpasswd | undefined> {
+  if (htpasswd === undefined) return undefined;
+  const { Htpasswd } = await import('../../serve/htpasswd.ts');
+  return Htpasswd.parse(await readTextFile(htpasswd, 'the logins'));
 }
 
 async function readTls(args: ServeArguments): Promise<ServerTls | undefined> {
