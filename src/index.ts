@@ -63,6 +63,7 @@ export {
 } from './delta/compare-bundles.ts';
 export { mergeBundles, type MergeEvent, type MergeOptions, type MergeResult } from './delta/merge-bundles.ts';
 export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from './errors.ts';
+export { fetchAuthority, type FetchAuthorityOptions } from './harbor/fetch-authority.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';
 export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
@@ -100,6 +101,7 @@ export {
 export { CredentialsFile } from './oci-client/credentials-file.ts';
 export { credentialsFromEnvironment, dockerConfigFile } from './oci-client/docker-config.ts';
 export type { Route, RouteSource } from './oci-client/endpoint.ts';
+export { type HostAddress, parseHostAddress } from './oci-client/host-addresses.ts';
 export { HostsDirectory } from './oci-client/hosts-directory.ts';
 export { login, type LoginOptions, type LoginPlace, logout } from './oci-client/login.ts';
 export { type MappingRule, mapRepository, parseMappingRule, parseMappingRules } from './oci-client/mapping-rules.ts';

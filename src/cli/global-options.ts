@@ -21,4 +21,11 @@ export const outputOption = {
   describe: 'How the result is written to standard output',
 } as const satisfies Options;
 
+/** For commands whose result is a list of checks. */
+export const checksOutputOption = {
+  ...outputOption,
+  choices: ['table', 'json', 'junit'],
+  describe: 'How the result is written to standard output; junit: XML for CI servers',
+} as const satisfies Options;
+
 export const concurrencyDefault = 4;

@@ -24,6 +24,13 @@ export const registryOptions = {
   },
   insecure: { group, type: 'boolean', describe: 'Do not check certificates' },
   'ca-cert': { group, type: 'string', requiresArg: true, describe: 'Trust the CAs in this PEM file too' },
+  resolve: {
+    group,
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe: 'Reach HOST:PORT at this address, whatever the name service says: HOST:PORT:ADDRESS (repeatable)',
+  },
   username: { group, type: 'string', requiresArg: true, describe: 'Log in as (or EDGE_BUNDLE_USERNAME)' },
   'password-file': {
     group,
@@ -73,6 +80,7 @@ export const mirrorOptions = {
 export type RegistryArguments = InferredOptionTypes<typeof registryOptions>;
 export type MirrorArguments = InferredOptionTypes<typeof mirrorOptions>;
 export type ConnectionArguments = Pick<RegistryArguments, 'plain-http' | 'insecure' | 'ca-cert' | 'timeout'> &
+  Partial<Pick<RegistryArguments, 'resolve'>> &
   Partial<TransferArguments>;
 
 /**
@@ -101,6 +109,7 @@ export async function readTransportOptions(
   plainHttp: readonly string[] = [],
 ): Promise<TransportOptions> {
   const { proxiesFromEnvironment } = await import('../oci-client/proxies.ts');
+  const { parseHostAddress } = await import('../oci-client/host-addresses.ts');
   const hosts = args['plain-http'] ?? [];
   const timeoutMs = args.timeout === undefined ? undefined : args.timeout * 1000;
   return {
@@ -108,6 +117,7 @@ export async function readTransportOptions(
     insecure: args.insecure,
     ca: await readAuthorities(args, terminal),
     proxies: proxiesFromEnvironment(terminal.environment),
+    addresses: (args.resolve ?? []).map((text) => parseHostAddress(text)),
     connectTimeoutMs: timeoutMs,
     headersTimeoutMs: timeoutMs,
     bodyTimeoutMs: timeoutMs,

@@ -8,6 +8,12 @@ const group = 'Target:';
 export const targetOptions = {
   harbor: { group, type: 'string', requiresArg: true, describe: 'URL of a Harbor: https://HOST[:PORT]' },
   registry: { group, type: 'string', requiresArg: true, describe: 'URL of any other OCI registry' },
+  'ca-fingerprint': {
+    group,
+    type: 'string',
+    requiresArg: true,
+    describe: "Fetch Harbor's CA from Harbor itself, and trust it where it has this SHA-256 fingerprint",
+  },
   project: {
     group,
     type: 'string',
@@ -32,15 +38,19 @@ export interface RegistryTarget {
   readonly registry: string;
   /** An http:// URL asks for HTTP without TLS. */
   readonly isPlainHttp: boolean;
+  /** Of the CA that Harbor gives; undefined: none is asked for. */
+  readonly caFingerprint?: string | undefined;
 }
 
 /** The registry that `--harbor` or `--registry` names; undefined where neither is given. */
-export function parseTarget({
-  harbor,
-  registry,
-}: Pick<TargetArguments, 'harbor' | 'registry'>): RegistryTarget | undefined {
+export function parseTarget(
+  args: Pick<TargetArguments, 'harbor' | 'registry'> & Partial<Pick<TargetArguments, 'ca-fingerprint'>>,
+): RegistryTarget | undefined {
+  const { harbor, registry, 'ca-fingerprint': caFingerprint } = args;
   if (harbor !== undefined && registry !== undefined) throw usageError('--harbor and --registry exclude each other');
-  if (harbor !== undefined) return { isHarbor: true, ...parseRegistryUrl('harbor', harbor) };
+  if (harbor !== undefined) return { isHarbor: true, ...parseRegistryUrl('harbor', harbor), caFingerprint };
+  if (caFingerprint !== undefined)
+    throw usageError('--ca-fingerprint needs --harbor: other registries do not give their CA');
   if (registry !== undefined) return { isHarbor: false, ...parseRegistryUrl('registry', registry) };
   return undefined;
 }

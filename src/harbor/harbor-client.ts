@@ -52,6 +52,8 @@ const creationHints: Readonly<Record<number, string>> = {
   403: "Only an administrator, or a robot account of the system, may create projects here: have one create it and give the user the developer's role in it.",
 };
 
+const maxAuthorityBytes = 64 * 1024;
+
 /** Without these nothing can be pushed; the others (job service, scanner, portal) may come later. */
 const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
 
@@ -95,6 +97,18 @@ export class HarborClient implements ReadinessSource {
       isHealthy: status === 'healthy',
       components: components.map(({ name, status: state, error }) => ({ name, isHealthy: state === 'healthy', error })),
     };
+  }
+
+  /** The CA that signed Harbor's certificate, in PEM; undefined where Harbor gives none. */
+  async authority(options: OperationOptions = {}): Promise<string | undefined> {
+    const what = `cannot get the CA of Harbor at ${this.registry}`;
+    const response = await this.#send('GET', 'systeminfo/getcert', { ...options, what, isAnonymous: true });
+    if (response.status === 404) {
+      await response.discard();
+      return undefined;
+    }
+    if (response.status !== 200) throw await harborError(response);
+    return (await response.read(maxAuthorityBytes)).toString('utf8');
   }
 
   async systemInfo(options: ReadyOptions = {}): Promise<HarborSystemInfo> {

@@ -1,7 +1,8 @@
 import type { SecureContext } from 'node:tls';
 
-import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 
+import { addressOf, type HostAddress } from './host-addresses.ts';
 import { type ClientCertificate, createTlsContext } from './tls-context.ts';
 import { type Proxies, proxyAuthorization } from './proxies.ts';
 
@@ -11,6 +12,8 @@ export interface DispatcherOptions {
   /** In PEM, besides those that Node.js knows. */
   readonly ca: string | undefined;
   readonly proxies: Proxies | undefined;
+  /** Where some hosts are reached, without a proxy, whatever the name service says. */
+  readonly addresses: readonly HostAddress[];
   readonly connectTimeoutMs: number;
   readonly headersTimeoutMs: number;
   readonly bodyTimeoutMs: number;
@@ -54,6 +57,7 @@ export class Dispatchers {
   }
 
   proxyOf(url: URL): URL | undefined {
+    if (addressOf(this.#options.addresses, url) !== undefined) return undefined;
     return this.#options.proxies?.find(url);
   }
 
@@ -69,7 +73,7 @@ export class Dispatchers {
     const timeouts = { headersTimeout, bodyTimeout };
     const dispatcher =
       proxy === undefined
-        ? new Agent({ ...timeouts, connect })
+        ? new Agent({ ...timeouts, connect: this.#connectorOf(connect) })
         : new ProxyAgent({
             ...timeouts,
             uri: proxy.origin,
@@ -84,6 +88,16 @@ export class Dispatchers {
     const made = this.#made.get(peer) ?? new Map<string, Dispatcher>();
     this.#made.set(peer, made.set(keyOf(isOwn, proxy), dispatcher));
     return dispatcher;
+  }
+
+  /** The name stays the one that the certificate is checked for. */
+  #connectorOf(options: buildConnector.BuildOptions): buildConnector.connector {
+    const connect = buildConnector(options);
+    return (target, callback) => {
+      const { protocol, hostname, port } = target;
+      const address = addressOf(this.#options.addresses, new URL(`${protocol}//${hostname}:${port}`));
+      connect(address === undefined ? target : { ...target, hostname: address }, callback);
+    };
   }
 
   #tls(peer: Peer | undefined, isOwn: boolean): { rejectUnauthorized: boolean; secureContext?: SecureContext } {

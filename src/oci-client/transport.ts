@@ -5,6 +5,7 @@ import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, throwIfAborted } from '../errors.ts';
 import { abortable } from './abortable.ts';
 import { Dispatchers, isHostOf, type Peer } from './dispatchers.ts';
+import type { HostAddress } from './host-addresses.ts';
 import type { HostUse } from './host-limits.ts';
 import { HttpResponse } from './http-response.ts';
 import type { Proxies } from './proxies.ts';
@@ -23,6 +24,8 @@ export interface TransportOptions extends TrafficOptions {
   readonly ca?: string | undefined;
   /** Which requests go through a proxy. Default: none. */
   readonly proxies?: Proxies | undefined;
+  /** Where hosts are reached whose names nobody knows, without a proxy. Default: what the name service says. */
+  readonly addresses?: readonly HostAddress[] | undefined;
   /** How long a connection may take to come about. Default: 10,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** How long an answer may take to begin, and a sent byte to be taken. Default: 60,000. */
@@ -71,13 +74,13 @@ export class Transport {
 
   /** @throws EdgeBundleError CONFIG_INVALID where `ca` holds no certificate, REFERENCE_INVALID for a bad host */
   constructor(options: TransportOptions = {}) {
-    const { plainHttp = [], insecure = false, ca, proxies, connectTimeoutMs = 10_000 } = options;
+    const { plainHttp = [], insecure = false, ca, proxies, addresses = [], connectTimeoutMs = 10_000 } = options;
     const { headersTimeoutMs = 60_000, bodyTimeoutMs = 60_000 } = options;
     this.traffic = new Traffic(options);
     this.#plainHttp = plainHttp === 'all' ? 'all' : new Set(plainHttp.map((host) => parseRegistry(host)));
     this.#headersTimeoutMs = headersTimeoutMs;
     this.#dispatchers = new Dispatchers({
-      ...{ insecure, ca, proxies, connectTimeoutMs, headersTimeoutMs, bodyTimeoutMs },
+      ...{ insecure, ca, proxies, addresses, connectTimeoutMs, headersTimeoutMs, bodyTimeoutMs },
     });
   }
 

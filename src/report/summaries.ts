@@ -127,7 +127,19 @@ export function formatVerify({ images, charts, blobs, missing, base }: TransferD
     ['blobs', String(blobs.present)],
     ...baseField(base),
     ['missing', String(missing.length)],
+  ]).concat(missingTable(missing));
+}
+
+/** Empty where nothing is missing. */
+function missingTable(missing: TransferDocument['missing']): string {
+  if (missing.length === 0) return '';
+  const rows = missing.map(({ kind, repository, digest, tag, found, damage, references }) => [
+    kind,
+    tag === undefined ? `${repository}@${shortDigest(digest)}` : `${repository}:${tag}`,
+    damage ?? (found === undefined ? 'missing' : `leads to ${shortDigest(found)}`),
+    references.join(', '),
   ]);
+  return `\n${formatTable(['kind', 'place', 'state', 'needed by'], rows)}`;
 }
 
 /** What `merge` tells people. */

@@ -79,13 +79,14 @@ async function load(args: LoadArguments, terminal: Terminal, progress: Progress)
   let result: LoadResult | undefined;
   await checkParts(args, terminal, progress);
   try {
+    const onEvent = (event: LoadEvent): void => {
+      if (event.type === 'verified') ({ result } = event);
+      tell(event, progress);
+    };
+    const waiting = wait === undefined ? undefined : { ...wait, onEvent, signal };
     await withBundle(args.bundle, args, (bundle) =>
-      withRegistry(args, target, { terminal, progress }, ({ registry, client, harbor }) => {
+      withRegistry(args, target, { terminal, progress, wait: waiting }, ({ registry, client, harbor }) => {
         progress.expect(contentBytes(bundle));
-        const onEvent = (event: LoadEvent): void => {
-          if (event.type === 'verified') ({ result } = event);
-          tell(event, progress);
-        };
         return loadBundle({
           bundle,
           client,

@@ -1,23 +1,25 @@
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
+import type { MissingContent } from '../../loader/verify-registry.ts';
+import { formatJunit } from '../../report/junit.ts';
 import { formatVerify } from '../../report/summaries.ts';
 import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
 import { checkParts, checkPartsOptions } from '../check-parts.ts';
-import { type GlobalArguments, outputOption } from '../global-options.ts';
+import { checksOutputOption, type GlobalArguments } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { type RegistryArguments, registryOptions } from '../registry-options.ts';
 import { withRegistry } from '../registry-session.ts';
 import { parseTarget, type RegistryTarget, type TargetArguments, targetOptions } from '../registry-target.ts';
 import { writeResult } from '../result.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, writeText } from '../terminal.ts';
 import { type TrustArguments, trustOptions } from '../trust-options.ts';
 import { transferDocument } from '../transfer-document.ts';
 
 const options = {
   deep: { type: 'boolean', default: false, describe: 'Read manifests and blobs back from the registry, and hash them' },
   ...checkPartsOptions,
-  output: outputOption,
+  output: checksOutputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
 type VerifyArguments = GlobalArguments &
@@ -55,10 +57,15 @@ async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: P
     return verifyBundle(bundle, { signal: terminal.signal, onProgress: (bytes) => progress.advance(bytes) });
   });
   progress.end();
+  if (args.output === 'junit') {
+    const cases = [{ name: args.bundle, group: 'bundle', failures: failures.map(({ message }) => message) }];
+    await writeText(terminal.stdout, `${formatJunit('edge-bundle verify', cases)}\n`);
+  }
   if (failures.length > 0) {
     const message = `the bundle '${args.bundle}' is not as it was built: ${failures.length} problems`;
     throw combineFailures('NOT_VERIFIED', message, failures);
   }
+  if (args.output === 'junit') return;
   const document = {
     ...{ images, charts, blobs: { uploaded: 0, mounted: 0, present: blobs }, missing: [] },
     ...(base === undefined ? {} : { base: baseDocument(base) }),
@@ -72,10 +79,10 @@ async function verifyTarget(
   terminal: Terminal,
   progress: Progress,
 ): Promise<void> {
-  const { ensureVerified, verifyRegistry } = await import('../../loader/verify-registry.ts');
+  const { describeMissing, ensureVerified, verifyRegistry } = await import('../../loader/verify-registry.ts');
   const { project, 'packs-project': packsProject } = args;
   const { signal } = terminal;
-  const { images, charts, asked, missing } = await withBundle(args.bundle, args, (bundle) =>
+  const { images, charts, planned, asked, missing } = await withBundle(args.bundle, args, (bundle) =>
     withRegistry(args, target, { terminal, progress }, ({ client, registry, harbor }) => {
       if (args.deep) progress.expect(contentBytes(bundle));
       const onProgress = (bytes: number): void => progress.advance(bytes);
@@ -93,6 +100,16 @@ async function verifyTarget(
     }),
   );
   progress.end();
+  if (args.output === 'junit') {
+    const cases = planned.map(({ references, repository }) => ({
+      name: references.join(', '),
+      group: repository,
+      failures: missing.filter((each) => isAbout(each, repository, references)).map(describeMissing),
+    }));
+    await writeText(terminal.stdout, `${formatJunit(`edge-bundle verify ${target.registry}`, cases)}\n`);
+    ensureVerified({ missing }, target.registry);
+    return;
+  }
   const missingBlobs = missing.filter(({ kind }) => kind === 'blob').length;
   const document = transferDocument({
     images,
@@ -102,4 +119,8 @@ async function verifyTarget(
   });
   await writeResult(terminal, args.output, document, formatVerify);
   ensureVerified({ missing }, target.registry);
+}
+
+function isAbout(missing: MissingContent, repository: string, references: readonly string[]): boolean {
+  return missing.repository === repository && references.some((reference) => missing.references.includes(reference));
 }
