@@ -2,15 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { HarborClient } from '../../src/harbor/harbor-client.ts';
 import { loadBundle } from '../../src/loader/load-bundle.ts';
-import type { LoadOptions } from '../../src/loader/load-options.ts';
 import { verifyRegistry } from '../../src/loader/verify-registry.ts';
-import { FixedCredentials } from '../../src/oci-client/credentials.ts';
-import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import type { Action } from '../support/harbor-accounts.ts';
 import { contentsOf, image } from '../support/graphs.ts';
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
+import { apps, intoHarbor } from './into-harbor.ts';
 import { bundleOf, layer, type MemoryBundle, sampleBundle } from './sample-bundle.ts';
 import { pullDigest } from './skopeo.ts';
 
@@ -48,23 +45,8 @@ afterEach(async () => {
 
 afterAll(() => front.close());
 
-function into(
-  bundle: MemoryBundle,
-  user: { readonly name: string; readonly password: string } = harborAdmin,
-): LoadOptions & { readonly harbor: HarborClient } {
-  const credentials = new FixedCredentials(front.host, { username: user.name, password: user.password });
-  const client = new RegistryClient({ credentials, ca: front.ca });
-  const harbor = new HarborClient(front.host, { credentials, ca: front.ca });
-  closing.push(
-    () => client.close(),
-    () => harbor.close(),
-  );
-  return { bundle, client, harbor, registry: front.host, project, packsProject };
-}
-
-function apps(count: number, bytesEach = 20_000): Promise<MemoryBundle> {
-  const images = Array.from({ length: count }, (_, number) => image([layer(`app ${number}`, bytesEach)]));
-  return bundleOf(Object.fromEntries(images.map((app, number) => [`quay.io/a/app-${number}:1`, app])));
+function into(bundle: MemoryBundle, user?: { readonly name: string; readonly password: string }) {
+  return intoHarbor(front, bundle, { project, packsProject, closing, ...(user === undefined ? {} : { user }) });
 }
 
 const writes = /^(POST|PUT|PATCH|DELETE)$/;

@@ -76,8 +76,24 @@ export class HarborApi {
         else await this.#setQuota(request, response, Number(named));
         return;
       default:
-        sendError(response, 404, 'NOT_FOUND', `path ${path} was not found`);
+        if (request.method === 'GET' && path.includes('/artifacts/')) this.#artifact(response, path, request.url ?? '');
+        else sendError(response, 404, 'NOT_FOUND', `path ${path} was not found`);
     }
+  }
+
+  /** What stands before Harbor's core decodes a path once: a name that was encoded once has slashes then. */
+  #artifact(response: ServerResponse, path: string, line: string): void {
+    const pattern = /^\/projects\/(?<project>[^/]+)\/repositories\/(?<name>[^/]+)\/artifacts\/(?<reference>[^/]+)$/;
+    const { project, name, reference } = pattern.exec(decodeURIComponent(path))?.groups ?? {};
+    if (project === undefined || name === undefined || reference === undefined) {
+      this.#state.violate('name-encoded-once', `GET ${line}`);
+      sendError(response, 404, 'NOT_FOUND', `path ${path} was not found`);
+      return;
+    }
+    const repository = `${project}/${decodeURIComponent(name)}`;
+    const digest = this.#state.artifact(repository, reference);
+    if (digest === undefined) sendError(response, 404, 'NOT_FOUND', `artifact ${repository}:${reference} not found`);
+    else sendJson(response, 200, { digest, type: 'IMAGE', size: 1 });
   }
 
   #health(response: ServerResponse): void {

@@ -31,6 +31,8 @@ export interface HarborRequest {
 const passwordCheckMs = 40;
 const redundantTokensAllowed = 3;
 const basicRequestsAllowed = 3;
+/** About four workers is what Harbor's one row of a project's quota bears. */
+const requestsAtOnceAllowed = 6;
 const mutating: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /**
@@ -53,6 +55,7 @@ export class HarborFront {
   readonly #api: HarborApi;
   readonly #registry: HarborRegistry;
   readonly #port: number;
+  #atOnce = 0;
 
   private constructor(parts: HarborParts, users: readonly HarborUser[]) {
     const { server, authority, backend } = parts;
@@ -69,7 +72,7 @@ export class HarborFront {
 
   static async start({ users = [harborAdmin] }: HarborFrontOptions = {}): Promise<HarborFront> {
     const [authority, backend] = await Promise.all([CertificateAuthority.create(), startDockerRegistry()]);
-    const { certificate, key } = await authority.issue(['127.0.0.1', 'localhost']);
+    const { certificate, key } = await authority.issue(['127.0.0.1', 'localhost', 'spectro.registry.local']);
     const server = createServer({ cert: certificate, key });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -118,6 +121,8 @@ export class HarborFront {
     this.state.violations.length = 0;
     this.requests.length = 0;
     this.intercept = undefined;
+    this.state.uploadedBytes = 0;
+    this.state.onUpload = undefined;
     this.#logins.clear();
   }
 
@@ -137,6 +142,7 @@ export class HarborFront {
     });
     response.setHeader('set-cookie', `sid=${randomUUID()}; Path=/; HttpOnly`);
     response.setHeader('x-request-id', randomUUID());
+    this.#countAtOnce(request, response);
     if ((await this.intercept?.(request, response)) === true) return;
     if (/(^|;\s*)sid=/.test(request.headers.cookie ?? '')) {
       this.state.violate('cookie-kept', `${method} ${path}`);
@@ -155,6 +161,13 @@ export class HarborFront {
       if (!response.headersSent) sendError(response, 500, 'UNKNOWN', String(error));
       else response.destroy();
     }
+  }
+
+  #countAtOnce({ method = '', url = '' }: IncomingMessage, response: ServerResponse): void {
+    if (!url.startsWith('/v2/')) return;
+    this.#atOnce += 1;
+    if (this.#atOnce > requestsAtOnceAllowed) this.state.violate('too-many-at-once', `${method} ${url}`);
+    response.once('close', () => (this.#atOnce -= 1));
   }
 
   async #identify(request: IncomingMessage): Promise<Caller> {

@@ -82,6 +82,7 @@ export class HarborRegistry {
     }
     const target = this.#admit(request, response, url, caller);
     if (target === undefined) return;
+    if (this.#isGone(request, response, target, url)) return;
     const isWrite = request.method !== 'GET' && request.method !== 'HEAD';
     if (isWrite && this.#state.knobs.readOnly) {
       this.#denied(response, 'The system is in read only mode. Any modification is prohibited.');
@@ -94,6 +95,32 @@ export class HarborRegistry {
     } else {
       this.#forward(request, response);
     }
+  }
+
+  /** What garbage collection and a project's rules keep back. */
+  #isGone(request: IncomingMessage, response: ServerResponse, target: Target, url: URL): boolean {
+    const { repository, kind, rest } = target;
+    const { knobs } = this.#state;
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const digest = kind === 'blobs' && !isRead ? (url.searchParams.get('digest') ?? '') : rest;
+    if (kind === 'blobs' && knobs.collecting.has(digest) && request.method !== 'GET') {
+      sendError(response, 404, 'NOT_FOUND', `the asking blob is in GC, mark it as non existing, request id: 1`);
+      return true;
+    }
+    if (isRead && this.#state.isCollected(repository, rest)) {
+      sendError(response, 404, 'NOT_FOUND', `${repository}@${rest} not found`);
+      return true;
+    }
+    if (isRead && kind === 'manifests' && knobs.withheld?.test(repository) === true) {
+      sendError(
+        response,
+        412,
+        'PROJECTPOLICYVIOLATION',
+        'current image without vulnerability scanning cannot be pulled',
+      );
+      return true;
+    }
+    return false;
   }
 
   /** Undefined where the request has been refused. A denied permission is 401 in Harbor, not 403. */
@@ -164,6 +191,8 @@ export class HarborRegistry {
         this.#state.violate('wrong-blob-put', line);
       }
     }
+    const type = request.headers['content-type'];
+    if (length > 0 && type !== 'application/octet-stream') this.#state.violate('wrong-content-type', line);
     const isUpload = request.method === 'PUT' || request.method === 'POST';
     const known = [...this.#state.projects.values()].map(({ content }) => content.get(digest ?? ''));
     const mounted = known.find((size) => size !== undefined) ?? 0;
@@ -176,7 +205,10 @@ export class HarborRegistry {
     this.#forward(request, response, {
       onAnswer: (status, headers) => {
         if (request.method === 'PATCH') this.#patchedBytes.set(rest, Number(headers.range?.split('-')[1] ?? -1) + 1);
-        if (isUpload && status === 201 && digest !== undefined) project.content.set(digest, size);
+        if (isUpload && status === 201 && digest !== undefined) {
+          project.content.set(digest, size);
+          this.#state.keepBlob(target.repository, digest);
+        }
         return {};
       },
     });
@@ -199,15 +231,42 @@ export class HarborRegistry {
       sendError(response, 412, 'PRECONDITION', `Failed to process request due to '${rest}' configured as immutable.`);
       return;
     }
+    const missing = this.#missingChild(repository, body);
+    if (missing !== undefined) {
+      sendError(response, missing.status, missing.code, `${repository}@${missing.digest} not found`);
+      return;
+    }
     this.#forward(request, response, {
       body,
       onAnswer: (status, _headers, answer) => {
         if (answer.includes('MANIFEST_BLOB_UNKNOWN')) this.#state.violate('manifest-before-children', line);
         if (status !== 201) return {};
         project.content.set(digest, body.byteLength);
+        this.#state.keepArtifact(repository, rest, digest);
         return this.#keepReferrer(repository, digest, body);
       },
     });
+  }
+
+  /** What has been collected since it was pushed: a child of an index is missing in the database, a blob in the storage. */
+  #missingChild(
+    repository: string,
+    body: Buffer,
+  ): { readonly status: number; readonly code: string; readonly digest: string } | undefined {
+    const {
+      manifests = [],
+      layers = [],
+      config,
+    } = JSON.parse(body.toString()) as {
+      manifests?: readonly { digest: string }[];
+      layers?: readonly { digest: string }[];
+      config?: { digest: string };
+    };
+    const child = manifests.find(({ digest }) => this.#state.isCollected(repository, digest));
+    if (child !== undefined) return { status: 404, code: 'NOT_FOUND', digest: child.digest };
+    const blobs = [...layers, ...(config === undefined ? [] : [config])];
+    const blob = blobs.find(({ digest }) => this.#state.isCollected(repository, digest));
+    return blob === undefined ? undefined : { status: 400, code: 'MANIFEST_BLOB_UNKNOWN', digest: blob.digest };
   }
 
   /** The `OCI-Subject` header tells a client that there is no need for the fallback tag. */
@@ -264,6 +323,9 @@ export class HarborRegistry {
       headers,
       agent: this.#agent,
     });
+    if (body === undefined && request.url?.includes('/blobs/uploads/') === true) {
+      request.on('data', (chunk: Buffer) => this.#state.upload(chunk.byteLength));
+    }
     sent.once('response', (answer) => void this.#pass(answer, response, onAnswer));
     pipeline(body === undefined ? request : Readable.from([body]), sent, (error) => {
       if (error instanceof Error && !response.headersSent && !response.destroyed) {

@@ -12,6 +12,10 @@ export interface HarborKnobs {
   tokenLifetimeMs: number;
   /** Whether `/systeminfo/getcert` gives the CA. */
   offersCertificate: boolean;
+  /** Repositories whose manifests are not given away (vulnerabilities, no signature): 412 to GET and HEAD. */
+  withheld: RegExp | undefined;
+  /** Blobs that are being collected: 404 to HEAD and to PUT. */
+  collecting: Set<string>;
 }
 
 export type HarborRule =
@@ -20,7 +24,10 @@ export type HarborRule =
   | 'wrong-blob-put'
   | 'manifest-before-children'
   | 'login-storm'
-  | 'basic-for-bulk-work';
+  | 'basic-for-bulk-work'
+  | 'too-many-at-once'
+  | 'wrong-content-type'
+  | 'name-encoded-once';
 
 /** A way in which a client was wrong about Harbor. */
 export interface HarborViolation {
@@ -48,6 +55,8 @@ export function defaultKnobs(): HarborKnobs {
     unhealthy: new Set(),
     tokenLifetimeMs: 30 * 60_000,
     offersCertificate: true,
+    withheld: undefined,
+    collecting: new Set(),
   };
 }
 
@@ -56,6 +65,14 @@ export class HarborState {
   readonly knobs: HarborKnobs = defaultKnobs();
   readonly violations: HarborViolation[] = [];
   readonly projects = new Map<string, HarborProject>();
+  /** Bytes of blobs' bodies that have come, complete or not. */
+  uploadedBytes = 0;
+  /** Is called whenever `uploadedBytes` grows. */
+  onUpload: ((bytes: number) => void) | undefined;
+  /** Repository to what the database knows of it: digests, and tags with theirs. */
+  readonly #artifacts = new Map<string, Map<string, string>>();
+  /** What was there and was collected since: `repository@digest`. */
+  readonly #collected = new Set<string>();
 
   addProject(project: {
     name: string;
@@ -100,6 +117,37 @@ export class HarborState {
       `adding ${more} Bytes of storage resource, which when updated to current usage of ${used} Bytes ` +
       `will exceed the configured upper limit of ${hard} Bytes.`
     );
+  }
+
+  upload(bytes: number): void {
+    this.uploadedBytes += bytes;
+    this.onUpload?.(this.uploadedBytes);
+  }
+
+  /** A manifest was put, by its digest or by a tag. */
+  keepArtifact(repository: string, reference: string, digest: string): void {
+    const known = this.#artifacts.get(repository) ?? new Map<string, string>();
+    this.#artifacts.set(repository, known.set(digest, digest).set(reference, digest));
+    this.#collected.delete(`${repository}@${digest}`);
+  }
+
+  keepBlob(repository: string, digest: string): void {
+    this.#collected.delete(`${repository}@${digest}`);
+  }
+
+  /** The digest that a tag or a digest leads to. */
+  artifact(repository: string, reference: string): string | undefined {
+    return this.#artifacts.get(repository)?.get(reference);
+  }
+
+  /** Harbor collects an untagged manifest, or a blob that nothing refers to. */
+  collect(repository: string, digest: string): void {
+    this.#artifacts.get(repository)?.delete(digest);
+    this.#collected.add(`${repository}@${digest}`);
+  }
+
+  isCollected(repository: string, digest: string): boolean {
+    return this.#collected.has(`${repository}@${digest}`);
   }
 
   violate(rule: HarborRule, request: string): void {
