@@ -51,6 +51,9 @@ export const exitCodes = {
   GARBAGE_COLLECTION: 75,
   TAG_IMMUTABLE: 1,
   TOOL_FAILED: 1,
+  XORRISO_MISSING: 1,
+  ISO_INVALID: 3,
+  ISO_FAILED: 1,
   ABORTED: 1,
   FAILED: 1,
 } as const;

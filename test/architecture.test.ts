@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   loader: formats,
   packaging: formats,
   'mirror-config': [...formats, 'loader', 'serve'],
-  iso: formats,
+  iso: [...formats, 'trust'],
   preflight: [...formats, 'harbor'],
   'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight'],
   index: all,

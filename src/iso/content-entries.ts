@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { basename, posix } from 'node:path';
+
+import { BundleReader } from '../bundle/bundle-reader.ts';
+import { baseOfPart, partSuffix } from '../bundle/find-parts.ts';
+import { listParts } from '../bundle/list-parts.ts';
+import { PartFiles } from '../bundle/part-files.ts';
+import { encodePartList, type PartList } from '../bundle/part-list.ts';
+import { installerPartBytes } from '../bundle/write-parts.ts';
+import type { OperationOptions } from '../content/store.ts';
+import { EdgeBundleError } from '../errors.ts';
+import type { IsoEntry } from './iso-entry.ts';
+
+/** Where the installer looks for bundles. */
+export const contentFolder = '/opt/spectrocloud/content';
+
+/** A bundle on its way to an ISO: its parts, which are read from where it is. */
+export interface IsoBundle {
+  /** Its file's name. */
+  readonly name: string;
+  readonly id: string;
+  readonly bytes: number;
+  /** The parts and their list. */
+  readonly entries: readonly IsoEntry[];
+  /** The list, once all has been read: it is read once, whoever asks. */
+  list(): Promise<PartList>;
+  close(): Promise<void>;
+}
+
+export interface IsoBundleOptions extends OperationOptions {
+  /** What each part has, in bytes; of a bundle that is in parts already, they stay. Default: 3,000,000,000. */
+  readonly partBytes?: number | undefined;
+}
+
+/**
+ * @throws EdgeBundleError what `BundleReader.open` throws. `list` throws BUNDLE_INVALID where parts are not as their list says
+ */
+export async function openIsoBundle(path: string, options: IsoBundleOptions = {}): Promise<IsoBundle> {
+  const files = await PartFiles.open(path);
+  try {
+    const { id } = await BundleReader.read(files);
+    const [first = path] = files.paths;
+    const name = baseOfPart(basename(first)) ?? basename(first);
+    const isCut = name !== basename(first);
+    const partBytes = isCut ? (files.parts[0]?.end ?? files.size) : (options.partBytes ?? installerPartBytes);
+    const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
+    let listing: Promise<PartList> | undefined;
+    const list = (): Promise<PartList> => {
+      listing ??= listParts({ read, bundle: name, id, size: files.size, partBytes, signal: options.signal }).then(
+        (made) => {
+          if (files.list !== undefined) ensureSame(files.list, made);
+          return made;
+        },
+      );
+      return listing;
+    };
+    const entries: IsoEntry[] = [
+      ...(isCut
+        ? files.paths.map(
+            (file) => ({ kind: 'file', path: `${contentFolder}/${basename(file)}`, file, executable: false }) as const,
+          )
+        : slices(first, { name, size: files.size, partBytes })),
+      {
+        kind: 'late',
+        path: `${contentFolder}/${name}.parts.json`,
+        size: encodePartList(blankList({ bundle: name, id, size: files.size, partBytes })).byteLength,
+        bytes: async () => encodePartList(await list()),
+      },
+    ];
+    return { name, id, bytes: files.size, entries, list, close: () => files.close() };
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
+
+interface Cut {
+  readonly name: string;
+  readonly size: number;
+  readonly partBytes: number;
+}
+
+function slices(file: string, { name, size, partBytes }: Cut): IsoEntry[] {
+  return Array.from({ length: Math.ceil(size / partBytes) }, (_, index) => {
+    const offset = index * partBytes;
+    const path = posix.join(contentFolder, `${name}${partSuffix(index)}`);
+    return { kind: 'slice', path, file, offset, size: Math.min(partBytes, size - offset) };
+  });
+}
+
+/** As large as the one with the checksums. */
+function blankList({ partBytes, ...bundle }: Omit<PartList, 'parts'> & { readonly partBytes: number }): PartList {
+  const sha256 = createHash('sha256').digest('hex');
+  const count = Math.ceil(bundle.size / partBytes);
+  const parts = Array.from({ length: count }, (_, index) => ({
+    name: `${bundle.bundle}${partSuffix(index)}`,
+    size: Math.min(partBytes, bundle.size - index * partBytes),
+    sha256,
+  }));
+  return { ...bundle, parts };
+}
+
+function ensureSame(expected: PartList, made: PartList): void {
+  const wrong = made.parts
+    .filter(({ sha256 }, index) => sha256 !== expected.parts[index]?.sha256)
+    .map(({ name }) => `'${name}'`);
+  if (wrong.length === 0) return;
+  throw new EdgeBundleError(
+    'BUNDLE_INVALID',
+    `${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} not as the list of parts says`,
+    {
+      hint: 'Copy what is damaged again; edge-bundle verify tells more.',
+    },
+  );
+}

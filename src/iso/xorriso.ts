@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+import type { OperationOptions } from '../content/store.ts';
+import { abortedError, EdgeBundleError, errorMessage, systemErrorCode, throwIfAborted } from '../errors.ts';
+
+export interface XorrisoOptions extends OperationOptions {
+  /** Called with how much of an image has been written, 0 to 1. */
+  readonly onWritten?: ((share: number) => void) | undefined;
+}
+
+/** Older ones have bugs in what is needed here: boot records that are kept, exact time stamps. */
+const leastVersion = [1, 5, 0] as const;
+const installHint =
+  'Install the package xorriso, 1.5.0 or newer (apt-get install xorriso), or name the program with --xorriso.';
+const keptOutputBytes = 64 * 1024 * 1024;
+const keptErrorBytes = 64 * 1024;
+
+/** GNU xorriso as a child process: it gets a list of arguments, never a shell's line. */
+export class Xorriso {
+  readonly #program: string;
+
+  private constructor(program: string) {
+    this.#program = program;
+  }
+
+  /** @throws EdgeBundleError XORRISO_MISSING where it is not there, does not start or is too old */
+  static async find(program = 'xorriso', options: OperationOptions = {}): Promise<Xorriso> {
+    const xorriso = new Xorriso(program);
+    const text = await xorriso.run(['-version'], options).catch((error: unknown) => {
+      throwIfAborted(options.signal);
+      throw new EdgeBundleError('XORRISO_MISSING', `'${program}' cannot be used: ${errorMessage(error)}`, {
+        hint: installHint,
+        cause: error,
+      });
+    });
+    const version = /xorriso version\s*:\s*(?<version>\d+\.\d+\.\d+)/.exec(text)?.groups?.version;
+    if (version !== undefined && !isOlder(version)) return xorriso;
+    const what = version === undefined ? 'tells no version' : `is version ${version}`;
+    throw new EdgeBundleError('XORRISO_MISSING', `'${program}' ${what}; ${leastVersion.join('.')} or newer is needed`, {
+      hint: installHint,
+    });
+  }
+
+  /**
+   * Runs its commands to their end, and gives what they print as their result.
+   *
+   * @throws EdgeBundleError ISO_FAILED with its own words; NO_SPACE, ABORTED
+   */
+  async run(commands: readonly string[], { onWritten, signal }: XorrisoOptions = {}): Promise<string> {
+    throwIfAborted(signal);
+    const args = ['-no_rc', '-abort_on', 'FAILURE', '-return_with', 'SORRY', '32', ...commands];
+    // Its messages are parsed: no locale. What is written depends on the arguments alone: no time from the environment.
+    const environment = { PATH: process.env.PATH, HOME: process.env.HOME, LC_ALL: 'C.UTF-8', TZ: 'UTC' };
+    const child = spawn(this.#program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], signal });
+    let failure: unknown;
+    child.once('error', (error) => (failure = error));
+    let [output, said] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-keptOutputBytes);
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-keptErrorBytes);
+      const percent = /(?<percent>\d+(?:\.\d+)?)%(?: fifo| done|\s)/.exec(text)?.groups?.percent;
+      if (percent !== undefined) onWritten?.(Number(percent) / 100);
+    });
+    const [code] = (await once(child, 'close').catch((error: unknown) => {
+      failure ??= error;
+      return [1];
+    })) as [number | null];
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (failure === undefined && code === 0) return output;
+    throw this.#failureOf(failure, said);
+  }
+
+  #failureOf(failure: unknown, said: string): EdgeBundleError {
+    if (systemErrorCode(failure) === 'ENOENT') {
+      return new EdgeBundleError('XORRISO_MISSING', `'${this.#program}' is not installed here`, {
+        hint: installHint,
+        cause: failure,
+      });
+    }
+    if (failure !== undefined)
+      return new EdgeBundleError('ISO_FAILED', `xorriso: ${errorMessage(failure)}`, { cause: failure });
+    if (/No space left on device/.test(said)) {
+      return new EdgeBundleError('NO_SPACE', 'the ISO does not fit on the disk', {
+        hint: 'Free some space, or choose another place for it.',
+      });
+    }
+    const reasons = said.split('\n').filter((line) => /: (?:FATAL|FAILURE|MISHAP|SORRY|ABORT) : /.test(line));
+    const text = (reasons.length > 0 ? reasons : said.trim().split('\n').slice(-3))
+      .map((line) => line.replace(/^xorriso : (?:FATAL|FAILURE|MISHAP|SORRY) : /, ''))
+      .slice(0, 5)
+      .join('; ');
+    return new EdgeBundleError('ISO_FAILED', `xorriso: ${text}`);
+  }
+}
+
+function isOlder(version: string): boolean {
+  const parts = version.split('.').map(Number);
+  for (const [index, least] of leastVersion.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== least) return part < least;
+  }
+  return false;
+}
