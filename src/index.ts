@@ -67,6 +67,10 @@ export { fetchAuthority, type FetchAuthorityOptions } from './harbor/fetch-autho
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';
 export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
+export { createIso, type CreateIsoOptions, type IsoContent, type MadeIso } from './iso/create-iso.ts';
+export { embedIso, type EmbedIsoOptions } from './iso/embed-iso.ts';
+export { inspectIso, type InspectIsoOptions, type IsoInspection } from './iso/inspect-iso.ts';
+export { Xorriso } from './iso/xorriso.ts';
 export type { LintFinding, LintRule } from './lint/finding.ts';
 export { lintProfiles } from './lint/lint-profiles.ts';
 export { type Measurement, measureImages } from './lint/measure-images.ts';

@@ -18,7 +18,7 @@ export async function folderEntries(folder: string, path: string): Promise<IsoEn
   });
   for (const name of names.sort()) {
     const [file, target] = [join(folder, name), posix.join(path, name)];
-    // eslint-disable-next-line no-control-regex -- these are what it is about
+
     if (/[\u0000-\u001f\\]/.test(name)) {
       throw new EdgeBundleError(
         'FILE_FAILED',

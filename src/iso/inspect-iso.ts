@@ -133,7 +133,7 @@ async function inspectBundle(
       await collecting(failures, () => verifyOpenParts(parts, { signal, onProgress }));
       const reader = await BundleReader.read(parts);
       const policy: TrustPolicy = { keys };
-      await collecting(failures, async () => void (await BundleReader.read(parts, { trust: trustOf(policy) })));
+      await collecting(failures, () => BundleReader.read(parts, { trust: trustOf(policy) }));
       if (list === undefined) failures.push(...(await verifyBundle(reader, { signal, onProgress })).failures);
       const { document, id, bytes } = reader;
       const bundle: InspectedBundle = {
@@ -195,9 +195,11 @@ async function collecting<T>(failures: EdgeBundleError[], task: () => Promise<T>
   try {
     return await task();
   } catch (error) {
-    if (!isEdgeBundleError(error) || isEdgeBundleError(error, 'FILE_FAILED', 'ABORTED')) throw error;
-    failures.push(...(error.failures.length > 0 ? error.failures : [error]));
-    return undefined;
+    if (isEdgeBundleError(error) && error.code !== 'FILE_FAILED' && error.code !== 'ABORTED') {
+      failures.push(...(error.failures.length > 0 ? error.failures : [error]));
+      return undefined;
+    }
+    throw error;
   }
 }
 

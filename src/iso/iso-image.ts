@@ -29,7 +29,8 @@ export interface IsoImage {
   readonly bootRecords: readonly string[];
 }
 
-const blockBytes = 2048;
+/** ECMA-119, section 6.1.2. */
+export const isoBlockBytes = 2048;
 
 /**
  * What is on an ISO, read in place.
@@ -60,7 +61,7 @@ export async function readIsoImage(path: string, xorriso: Xorriso, options: Oper
   const label = /^Volume Id {4}: (?<label>.*)$/m.exec(await report('-pvd_info'))?.groups?.label ?? '';
   const boot = (await report('-report_el_torito', 'cmd')).split('\n').filter((line) => line !== '');
   const bootRecords = boot.map((line) =>
-    line.replaceAll(quote(absolute), "'ISO'").replaceAll(quote(`stdio:${absolute}`), "'ISO'"),
+    withoutPlaces(line.replaceAll(quote(absolute), "'ISO'").replaceAll(quote(`stdio:${absolute}`), "'ISO'")),
   );
   const end = [...files.values()].reduce((most, { offset, size }) => Math.max(most, offset + size), 0);
   if (end > bytes) {
@@ -106,7 +107,7 @@ async function ensureIso(path: string): Promise<number> {
     const handle = await open(path, constants.O_RDONLY);
     try {
       ({ size } = await handle.stat());
-      await handle.read(sector, 0, sector.byteLength, 16 * blockBytes);
+      await handle.read(sector, 0, sector.byteLength, 16 * isoBlockBytes);
     } finally {
       await handle.close();
     }
@@ -136,9 +137,18 @@ function parseExtents(text: string): Map<string, IsoFile> {
       throw new EdgeBundleError('UNSUPPORTED', `'${path}' lies on the ISO in pieces that do not follow each other`);
     }
     next = start + blocks;
-    if (extent === 0) files.set(path, { path, size: Number(groups?.size), offset: start * blockBytes });
+    if (extent === 0) files.set(path, { path, size: Number(groups?.size), offset: start * isoBlockBytes });
   }
   return files;
+}
+
+/** An appended partition lies behind the files, and so further on where there are more of them. Its size stays. */
+function withoutPlaces(record: string): string {
+  return record
+    .replace(/imported_iso:(?<from>\d+)d-(?<to>\d+)d/, (_, from: string, to: string) => {
+      return `imported_iso:${Number(to) - Number(from) + 1}d`;
+    })
+    .replace(/_start_\d+s_size_/, '_size_');
 }
 
 /** As a shell reads it: `'it'"'"'s'`. */

@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix, resolve } from 'node:path';
 
 import type { OperationOptions } from '../content/store.ts';
@@ -8,8 +8,8 @@ import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
 import { freeBytes } from '../files/free-space.ts';
 import { withTemporaryFolder } from '../files/temporary-folder.ts';
-import type { IsoEntry, LateEntry } from './iso-entry.ts';
-import { type IsoImage, readIsoImage } from './iso-image.ts';
+import type { IsoEntry } from './iso-entry.ts';
+import { isoBlockBytes, type IsoFile, type IsoImage, readIsoImage } from './iso-image.ts';
 import type { Xorriso } from './xorriso.ts';
 
 export interface WriteIsoOptions extends OperationOptions {
@@ -65,10 +65,7 @@ export async function writeIso(options: WriteIsoOptions): Promise<IsoImage> {
       await writeImage(partial, options);
       const image = await readIsoImage(partial, options.xorriso, { signal });
       ensureBootRecords(options.base, image);
-      await fillIn(
-        image,
-        options.entries.filter((entry) => entry.kind === 'late'),
-      );
+      await fillIn(image, options.entries);
       await rename(partial, resolve(out));
       await syncFolder(folder);
       return { ...image, path: out };
@@ -96,7 +93,7 @@ async function writeImage(partial: string, options: WriteIsoOptions): Promise<vo
         '-rockridge',
         'on',
         '-compliance',
-        'iso_9660_level=3:rec_mtime=off',
+        'iso_9660_level=3:rec_mtime',
         '-joliet',
         'off',
         '-follow',
@@ -155,7 +152,7 @@ function attributeCommands(entries: readonly IsoEntry[], folders: readonly strin
     ...each('-chmod', '0755', folders),
     ...each('-chmod', '0644', files),
     ...each('-chmod', '0755', executables),
-    ...(all.length === 0 ? [] : ['-alter_date', 'b-c', `=${epoch}`, ...all, '--']),
+    ...['b', 'c'].flatMap((type) => (all.length === 0 ? [] : ['-alter_date', type, `=${epoch}`, ...all, '--'])),
     // Without it, the order of the content in the image is that of inode numbers.
     ...files.toSorted().flatMap((path, index) => ['-find', path, '-exec', 'sort_weight', String(-1 - index), '--']),
   ];
@@ -197,10 +194,12 @@ function ensureBootRecords(base: IsoImage | undefined, image: IsoImage): void {
 }
 
 /** Puts contents that are known now into their places, and makes the image durable. */
-async function fillIn(image: IsoImage, entries: readonly LateEntry[]): Promise<void> {
+async function fillIn(image: IsoImage, entries: readonly IsoEntry[]): Promise<void> {
   const handle = await open(image.path, 'r+');
   try {
     for (const entry of entries) {
+      if (entry.kind === 'slice') await clearPadding(handle, image.files.get(entry.path));
+      if (entry.kind !== 'late') continue;
       const bytes = await entry.bytes();
       const place = image.files.get(entry.path);
       const there = Buffer.alloc(entry.size);
@@ -221,6 +220,13 @@ async function fillIn(image: IsoImage, entries: readonly LateEntry[]): Promise<v
   } finally {
     await handle.close();
   }
+}
+
+/** xorriso fills the last block of a slice with the bytes that come next in its file. */
+async function clearPadding(handle: FileHandle, place: IsoFile | undefined): Promise<void> {
+  if (place === undefined) return;
+  const padding = Buffer.alloc((isoBlockBytes - (place.size % isoBlockBytes)) % isoBlockBytes);
+  await handle.write(padding, 0, padding.byteLength, place.offset + place.size);
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -82,7 +82,7 @@ export class Xorriso {
     }
     if (failure !== undefined)
       return new EdgeBundleError('ISO_FAILED', `xorriso: ${errorMessage(failure)}`, { cause: failure });
-    if (/No space left on device/.test(said)) {
+    if (said.includes('No space left on device')) {
       return new EdgeBundleError('NO_SPACE', 'the ISO does not fit on the disk', {
         hint: 'Free some space, or choose another place for it.',
       });

@@ -164,6 +164,47 @@ const isoParts = z.strictObject({
   list: z.string().describe('The path of their list, with checksums'),
 });
 
+const madeIso = z.strictObject({
+  iso: z.strictObject({ path: z.string(), bytes, label: z.string().describe("The volume's") }),
+  bundles: z.array(
+    z.strictObject({
+      name: z.string().describe("Its file's"),
+      id: bundle.shape.id,
+      bytes: bundle.shape.bytes,
+      parts: count,
+    }),
+  ),
+});
+
+const isoInspect = z.strictObject({
+  iso: z.strictObject({
+    path: z.string(),
+    bytes,
+    label: z.string().describe("The volume's"),
+    files: count,
+    bootRecords: z.array(z.string()).describe('The xorriso commands that make them; empty where it does not boot'),
+  }),
+  bundles: z.array(
+    z.strictObject({
+      path: z.string().describe('On the ISO, without _part00'),
+      id: bundle.shape.id,
+      name: z.string(),
+      bytes: bundle.shape.bytes,
+      parts: count,
+      images: count,
+      charts: count.describe('Charts and packs'),
+      hasChecksums: z.boolean().describe('Whether its parts have checksums beside them'),
+      signatures: z.array(digest).describe('The ids of the keys that signed it'),
+      isVerified: z.boolean(),
+    }),
+  ),
+  checksums: z
+    .strictObject({ listed: count, verified: count })
+    .optional()
+    .describe('Of SHA256SUMS; absent where there is none'),
+  problems: z.array(z.string()),
+});
+
 const transfer = z.strictObject({
   images: count,
   charts: count.describe('Charts and packs'),
@@ -319,6 +360,9 @@ export const documentSchemas = {
   diff,
   extract,
   inspect,
+  'iso create': madeIso,
+  'iso embed': madeIso,
+  'iso inspect': isoInspect,
   'iso parts': isoParts,
   lint,
   load: transfer,
@@ -341,6 +385,9 @@ export type ExtractDocument = z.infer<typeof extract>;
 export type InspectDocument = z.infer<typeof inspect>;
 export type LoaderPackageDocument = z.infer<typeof loaderPackage>;
 export type MirrorConfigDocument = z.infer<typeof mirrorConfig>;
+/** Of `iso create` and of `iso embed`. */
+export type MadeIsoDocument = z.infer<typeof madeIso>;
+export type IsoInspectDocument = z.infer<typeof isoInspect>;
 export type IsoPartsDocument = z.infer<typeof isoParts>;
 export type LintDocument = z.infer<typeof lint>;
 export type MergeDocument = z.infer<typeof merge>;
