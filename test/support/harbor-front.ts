@@ -122,6 +122,7 @@ export class HarborFront {
     this.requests.length = 0;
     this.intercept = undefined;
     this.state.uploadedBytes = 0;
+    this.state.lostBytes = 0;
     this.state.onUpload = undefined;
     this.#logins.clear();
   }

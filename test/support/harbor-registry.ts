@@ -324,7 +324,14 @@ export class HarborRegistry {
       agent: this.#agent,
     });
     if (body === undefined && request.url?.includes('/blobs/uploads/') === true) {
-      request.on('data', (chunk: Buffer) => this.#state.upload(chunk.byteLength));
+      let bytes = 0;
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.byteLength;
+        this.#state.upload(chunk.byteLength);
+      });
+      response.once('close', () => {
+        if (!response.writableFinished) this.#state.lostBytes += bytes;
+      });
     }
     sent.once('response', (answer) => void this.#pass(answer, response, onAnswer));
     pipeline(body === undefined ? request : Readable.from([body]), sent, (error) => {

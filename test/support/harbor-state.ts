@@ -67,6 +67,8 @@ export class HarborState {
   readonly projects = new Map<string, HarborProject>();
   /** Bytes of blobs' bodies that have come, complete or not. */
   uploadedBytes = 0;
+  /** Of these, what came of uploads that broke off. */
+  lostBytes = 0;
   /** Is called whenever `uploadedBytes` grows. */
   onUpload: ((bytes: number) => void) | undefined;
   /** Repository to what the database knows of it: digests, and tags with theirs. */

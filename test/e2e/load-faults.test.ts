@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { LoadFaults } from '../support/load-faults.ts';
+
+let faults: LoadFaults;
+
+beforeAll(async () => {
+  const image = [1_500_000, 800_000, 200_000];
+  faults = await LoadFaults.prepare({ seed: 20_261_128, images: [image, image, image, [3_000_000], image] });
+}, 120_000);
+
+afterAll(() => faults.close());
+
+/** The full measure of this is `npm run proof:load`. */
+it('a load that is killed, and one whose Harbor restarts, end in the same registry, and no tag is ever visible too early', async () => {
+  const killed = await faults.killed('killed', 4);
+  const restarted = await faults.restarted('restarted', 2);
+  expect(killed.disturbances).toBe(4);
+  expect(restarted.disturbances).toBe(2);
+  expect(restarted.endState).toEqual(killed.endState);
+  expect(killed.endState).toHaveLength(5);
+  for (const load of [killed, restarted]) {
+    expect(load.violations).toEqual([]);
+    expect(load.halfLoaded).toEqual([]);
+    expect(load.watched.pulls).toBeGreaterThan(0);
+    expect(load.uploadedBytes - load.lostBytes).toBeLessThanOrEqual(1.05 * load.blobBytes);
+  }
+}, 180_000);
