@@ -1,7 +1,10 @@
 import type { CredentialSource, PasswordCredentials } from '../oci-client/credentials.ts';
-import type { Terminal } from './terminal.ts';
+import { readStandardInput, type Terminal } from './terminal.ts';
 import { readTextFile } from './text-file.ts';
 import { usageError } from './usage.ts';
+
+/** As the name of a file. */
+const standardInput = '-';
 
 interface LoginArguments {
   readonly username?: string | undefined;
@@ -26,7 +29,11 @@ export async function findCredentials(
   if (login !== undefined) sources.push(login);
   if (args['cred-file'] !== undefined) {
     const { CredentialsFile } = await import('../oci-client/credentials-file.ts');
-    sources.push(new CredentialsFile(args['cred-file']));
+    sources.push(
+      args['cred-file'] === standardInput
+        ? new CredentialsFile(standardInput, () => readStandardInput(terminal))
+        : new CredentialsFile(args['cred-file']),
+    );
   }
   return new CredentialChain([...sources, credentialsFromEnvironment(terminal.environment)]);
 }
@@ -80,9 +87,8 @@ async function readPassword(args: LoginArguments, terminal: Terminal): Promise<s
   const file = args['password-file'];
   if (args['password-stdin'] === true) {
     if (file !== undefined) throw usageError('--password-file and --password-stdin exclude each other');
-    const chunks: Buffer[] = [];
-    for await (const chunk of terminal.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-    return withoutLineEnd(Buffer.concat(chunks).toString('utf8'));
+    if (args['cred-file'] === standardInput) throw usageError('--password-stdin and --cred-file - exclude each other');
+    return withoutLineEnd(await readStandardInput(terminal));
   }
   if (file !== undefined) return withoutLineEnd(await readTextFile(file, 'the password'));
   return variable(terminal, 'EDGE_BUNDLE_PASSWORD');

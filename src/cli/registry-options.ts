@@ -43,7 +43,7 @@ export const registryOptions = {
     group,
     type: 'string',
     requiresArg: true,
-    describe: 'Logins of several registries: {"image":[{"endpoint","username","password"}]}',
+    describe: 'Logins of several registries, - for standard input: {"image":[{"endpoint","username","password"}]}',
   },
   timeout: {
     group,

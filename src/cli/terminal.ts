@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 /** What a command touches of its process; a test gives streams of its own. */
 export interface Terminal {
@@ -10,9 +11,18 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-/** Writes all of `text`. A reader that has gone away (`| head`) is not an error. */
-export async function writeText(stream: Writable, text: string): Promise<void> {
+const readInputs = new WeakMap<Readable, Promise<string>>();
+
+/** All of standard input, for everyone in a command who asks: it comes once only. */
+export function readStandardInput({ stdin }: Terminal): Promise<string> {
+  const reading = readInputs.get(stdin) ?? text(stdin);
+  readInputs.set(stdin, reading);
+  return reading;
+}
+
+/** Writes all of `written`. A reader that has gone away (`| head`) is not an error. */
+export async function writeText(stream: Writable, written: string): Promise<void> {
   await new Promise<void>((resolve) => {
-    stream.write(text, () => resolve());
+    stream.write(written, () => resolve());
   });
 }

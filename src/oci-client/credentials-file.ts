@@ -19,11 +19,14 @@ const fileSchema = z.object({ image: z.array(entrySchema).optional(), helm: z.ar
  * both lists name a registry, `image` wins.
  */
 export class CredentialsFile implements CredentialSource {
-  readonly #path: string;
+  readonly #origin: string;
+  readonly #read: () => Promise<string | undefined>;
   #logins: Promise<ReadonlyMap<string, Credentials>> | undefined;
 
-  constructor(path: string) {
-    this.#path = path;
+  /** @param read gives the text; by default it is the file's. `path` names it then */
+  constructor(path: string, read: () => Promise<string | undefined> = () => readCredentialText(path)) {
+    this.#origin = `'${path}'`;
+    this.#read = read;
   }
 
   async find(registry: string): Promise<Credentials | undefined> {
@@ -32,11 +35,10 @@ export class CredentialsFile implements CredentialSource {
   }
 
   async #load(): Promise<ReadonlyMap<string, Credentials>> {
-    const text = await readCredentialText(this.#path);
-    if (text === undefined) {
-      throw new EdgeBundleError('FILE_FAILED', `the credentials file '${this.#path}' does not exist`);
-    }
-    const file = parseCredentialText(text, fileSchema, `'${this.#path}'`);
+    const text = await this.#read();
+    if (text === undefined)
+      throw new EdgeBundleError('FILE_FAILED', `the credentials file ${this.#origin} does not exist`);
+    const file = parseCredentialText(text, fileSchema, this.#origin);
     const logins = new Map<string, Credentials>();
     for (const { endpoint, username, password } of [...(file.image ?? []), ...(file.helm ?? [])]) {
       const registry = registryOfKey(endpoint);

@@ -144,6 +144,21 @@ describe('build', () => {
     expect(fromEnvironment).toMatchObject({ exitCode: 0, stdout: fromStdin.stdout });
   });
 
+  it('reads standard input once, though packs are looked for and images fetched with the same login', async () => {
+    const list = join(folder, 'one.txt');
+    await writeFile(list, `${source.host}/app/one:1.0\n`);
+    const common = ['build', list, '--name', 'one', '--out', join(folder, 'one'), '--pack-registry', source.host];
+    const reader = ['--username', user.username, '--password-stdin'];
+    const options = ['--plain-http', '--referrers=false', '--quiet'];
+    const once = await runInProcess([...common, ...options, ...reader], { stdin: user.password });
+    expect(once).toMatchObject({ exitCode: 0, stderr: '' });
+    const logins = JSON.stringify({ image: [{ endpoint: source.host, ...user }] });
+    const file = await runInProcess([...common, ...options, '--cred-file', '-'], { stdin: logins });
+    expect(file).toMatchObject({ exitCode: 0, stderr: '' });
+    const both = await runInProcess([...common, ...options, ...reader, '--cred-file', '-'], { stdin: logins });
+    expect(both.exitCode).toBe(2);
+  });
+
   it('refuses a wrong password without showing it, and leaves nothing behind', async () => {
     const out = join(folder, 'refused');
     const { exitCode, stdout, stderr } = await runInProcess(
