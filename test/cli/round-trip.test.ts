@@ -325,7 +325,11 @@ describe('a signal', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s ends a build in order', async (signal, exitCode) => {
-    const silent = await startScriptedServer({ 'HEAD /v2/app/manifests/1': () => undefined });
+    const silence = (): undefined => undefined;
+    const silent = await startScriptedServer({
+      'HEAD /v2/app/manifests/1': silence,
+      'GET /v2/app/manifests/1': silence,
+    });
     try {
       const list = join(folder, 'silent.txt');
       await writeFile(list, `${silent.host}/app:1\n`);
