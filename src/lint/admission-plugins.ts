@@ -1,3 +1,5 @@
+import { parseYaml } from '../profile/yaml-text.ts';
+
 const plugin = 'AlwaysPullImages';
 const enabling = 'enable-admission-plugins';
 const disabling = 'disable-admission-plugins';
@@ -5,7 +7,7 @@ const disabling = 'disable-admission-plugins';
 /**
  * Every place in a Kubernetes layer's values that enables the AlwaysPullImages admission plugin, as a path. Distributions
  * keep the API server's arguments in different places and forms: a list of `flag=value`, a mapping of flags, a list of
- * `{name, value}`, a command line.
+ * `{name, value}`, a command line, and each of these in a text that is YAML itself.
  */
 export function findAlwaysPullImages(values: unknown): string[] {
   const found: string[] = [];
@@ -16,7 +18,11 @@ export function findAlwaysPullImages(values: unknown): string[] {
 /** @param isDisabling whether `value` belongs to a flag or a member that switches plugins off */
 function visit(value: unknown, path: string, isDisabling: boolean, found: string[]): void {
   if (typeof value === 'string') {
-    if (!isDisabling && enablesPlugin(value)) found.push(path);
+    if (isDisabling || !value.includes(plugin)) return;
+    const inside = value.includes('\n') ? parseYaml(value, path).documents : [];
+    if (inside.some((document) => typeof document === 'object')) {
+      for (const document of inside) visit(document, `${path}#`, false, found);
+    } else if (value.split('\n').some((line) => enablesPlugin(line))) found.push(path);
   } else if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`, isDisabling, found);
   } else if (typeof value === 'object' && value !== null) {
@@ -25,14 +31,15 @@ function visit(value: unknown, path: string, isDisabling: boolean, found: string
       ([key, name]) => key === 'name' && typeof name === 'string' && name.includes(disabling),
     );
     for (const [key, member] of members) {
-      const place = path === '' ? key : `${path}.${key}`;
+      const place = path === '' || path.endsWith('#') ? `${path}${key}` : `${path}.${key}`;
       visit(member, place, isDisabling || isDisablingFlag || key.includes(disabling), found);
     }
   }
 }
 
-function enablesPlugin(text: string): boolean {
-  return text
+function enablesPlugin(line: string): boolean {
+  return line
+    .replace(/(^|\s)#.*$/, '')
     .split(/\s+/)
     .some((word) => word.split(/[=,"']/).includes(plugin) && (word.includes(enabling) || !word.includes(disabling)));
 }

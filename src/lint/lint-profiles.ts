@@ -40,7 +40,8 @@ function lintStorageLayer(layers: readonly LintedLayer[]): LintFinding[] {
 }
 
 function lintAdmission({ profile, pack, layer, path, values }: LintedLayer): LintFinding[] {
-  if (layer !== 'k8s') return [];
+  // The operating system's user data may hold the distribution's configuration.
+  if (layer !== 'k8s' && layer !== 'os') return [];
   return findAlwaysPullImages(values).map((place) => ({
     rule: 'always-pull-images',
     severity: 'error',

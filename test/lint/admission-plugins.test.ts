@@ -28,6 +28,26 @@ describe('findAlwaysPullImages', () => {
       'apiServer.enable-admission-plugins[1]',
     ],
     ['a command line', 'args: "--profiling=false --enable-admission-plugins=AlwaysPullImages --v=2"', 'args'],
+    [
+      'a configuration in a text: k3s and RKE2',
+      'cluster:\n  config: |\n    # no AlwaysPullImages here\n    kube-apiserver-arg:\n    - anonymous-auth=true\n    - enable-admission-plugins=NodeRestriction,AlwaysPullImages\n',
+      'cluster.config#kube-apiserver-arg[1]',
+    ],
+    [
+      'a configuration in a text: kubeadm',
+      'cluster:\n  config: |\n    clusterConfiguration:\n      apiServer:\n        extraArgs:\n          enable-admission-plugins: AlwaysPullImages\n',
+      'cluster.config#clusterConfiguration.apiServer.extraArgs.enable-admission-plugins',
+    ],
+    [
+      'a file that user data writes',
+      'stages:\n  initramfs:\n  - files:\n    - path: /etc/rancher/k3s/config.d/a.yaml\n      content: |\n        kube-apiserver-arg:\n        - enable-admission-plugins=AlwaysPullImages\n',
+      'stages.initramfs[0].files[0].content#kube-apiserver-arg[0]',
+    ],
+    [
+      'a script',
+      'commands:\n- |\n  # without AlwaysPullImages\n  exec kube-apiserver --v=2 \\\n    --enable-admission-plugins=AlwaysPullImages\n',
+      'commands[0]',
+    ],
     ['an admission configuration', 'plugins: [{name: AlwaysPullImages}]', 'plugins[0].name'],
   ])('finds it in %s', (_name, yaml, path) => {
     expect(find(yaml)).toEqual([path]);
@@ -37,6 +57,15 @@ describe('findAlwaysPullImages', () => {
     ['it is switched off in a list', 'kube-apiserver-arg: ["disable-admission-plugins=AlwaysPullImages"]'],
     ['it is switched off in a mapping', 'extraArgs: {disable-admission-plugins: "AlwaysPullImages"}'],
     ['it is switched off by name', 'extraArgs: [{name: disable-admission-plugins, value: "A,AlwaysPullImages"}]'],
+    [
+      'it is switched off in a text',
+      'cluster:\n  config: |\n    clusterConfiguration:\n      apiServer:\n        extraArgs:\n          disable-admission-plugins: AlwaysPullImages\n',
+    ],
+    [
+      'only a comment in a text names it',
+      'config: |\n  # AlwaysPullImages\n  kube-apiserver-arg:\n  - profiling=false\n',
+    ],
+    ['only a comment in a script names it', 'commands:\n- |\n  # AlwaysPullImages\n  exec true -- x\n'],
     ['another word holds its name', 'args: ["enable-admission-plugins=AlwaysPullImagesNot"]'],
     ['others are enabled', 'args: ["enable-admission-plugins=NodeRestriction"]'],
   ])('finds nothing where %s', (_name, yaml) => {
