@@ -66,6 +66,7 @@ export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from '.
 export { fetchAuthority, type FetchAuthorityOptions } from './harbor/fetch-authority.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';
+export { HelmFinder } from './helm/helm-finder.ts';
 export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
 export { createIso, type CreateIsoOptions, type IsoContent, type MadeIso } from './iso/create-iso.ts';
 export { embedIso, type EmbedIsoOptions } from './iso/embed-iso.ts';

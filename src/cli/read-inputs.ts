@@ -39,16 +39,20 @@ export async function withResolved<T>(
   progress: Progress,
   use: (resolved: ResolvedArguments) => Promise<T>,
 ): Promise<T> {
+  const { environment, signal } = terminal;
+  const { HelmFinder } = await import('../helm/helm-finder.ts');
+  const helm = new HelmFinder({ helm: args.helm, environment, signal });
+  // It runs while all the rest is loaded and read.
+  helm.prepare();
   const profiles = await readInputs(args, terminal);
   const { resolveProfiles } = await import('../resolve/resolve-profiles.ts');
-  const { environment, signal } = terminal;
   const kubeVersion = args['kube-version'];
   const tools = await openPackages(args, profiles, terminal);
   try {
     const resolved = await resolveProfiles({
       profiles,
       packages: tools.packages,
-      helm: { helm: args.helm, environment, signal },
+      helm,
       given: await readGiven(args),
       chartValues: await readChartValues(args.values ?? []),
       kubeVersion: kubeVersion === undefined ? undefined : `v${kubeVersion.replace(/^v/, '')}`,

@@ -7,6 +7,11 @@ import { fileError } from './file-error.ts';
 export interface WriteFileOptions {
   /** Who may read and write the file, as in chmod(2). Default: what the process's umask allows. */
   readonly mode?: number | undefined;
+  /**
+   * Whether the file is there, whole, after a power cut that comes next. Default: true. Without, it is quicker, and the file
+   * may then be empty or cut short: for what can be made again, by readers who see that.
+   */
+  readonly isDurable?: boolean | undefined;
 }
 
 /**
@@ -22,20 +27,24 @@ export async function writeFileAtomic(
 ): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    await replaceFile(path, content, options.mode);
-    await syncFolder(dirname(path));
+    await replaceFile(path, content, options);
+    if (options.isDurable !== false) await syncFolder(dirname(path));
   } catch (error) {
     throw fileError(error, `cannot write '${path}'`);
   }
 }
 
-async function replaceFile(path: string, content: Uint8Array | string, mode: number | undefined): Promise<void> {
+async function replaceFile(
+  path: string,
+  content: Uint8Array | string,
+  { mode, isDurable }: WriteFileOptions,
+): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     const handle = await open(temporary, 'wx', mode);
     try {
       await handle.writeFile(content);
-      await handle.sync();
+      if (isDurable !== false) await handle.sync();
     } finally {
       await handle.close();
     }

@@ -194,7 +194,6 @@ async function analyseCached(layer: LayerTexts, { renderer, cache }: AnalysisToo
   ]);
   const known = await cache.find(key);
   if (known !== undefined) return known;
-  renderer.prepare();
   const analysis = await analyseLayer(layer, renderer);
   if (analysis.unrendered.every(({ code }) => code !== 'RENDER_LIMIT')) await cache.keep(key, analysis);
   return analysis;

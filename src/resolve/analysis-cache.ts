@@ -57,7 +57,7 @@ export class AnalysisCache {
   /** Keeps an analysis. Where the folder cannot be written, the next run takes longer, and nothing else. */
   async keep(key: string, analysis: LayerAnalysis): Promise<void> {
     try {
-      await writeFileAtomic(this.#path(key), JSON.stringify(analysis));
+      await writeFileAtomic(this.#path(key), JSON.stringify(analysis), { isDurable: false });
     } catch (error) {
       if (!isEdgeBundleError(error, 'FILE_FAILED', 'NO_SPACE')) throw error;
     }

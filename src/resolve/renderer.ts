@@ -5,13 +5,12 @@ import pLimit from 'p-limit';
 
 import type { OperationOptions } from '../content/store.ts';
 import type { Chart } from '../helm/chart.ts';
-import { findHelm, type FindHelmOptions, type HelmProgram } from '../helm/helm-program.ts';
-import { locateHelm } from '../helm/locate-helm.ts';
+import type { HelmFinder } from '../helm/helm-finder.ts';
 import { renderChart, type Rendering } from '../helm/render-chart.ts';
 import { type ManifestTemplate, type RenderedTemplates, renderTemplates } from '../helm/render-templates.ts';
 
 export interface RendererOptions extends OperationOptions {
-  readonly helm: FindHelmOptions;
+  readonly helm: HelmFinder;
   /** `v1.33.5`. Default: the one that Helm was made for. */
   readonly kubeVersion?: string | undefined;
   readonly apiVersions?: readonly string[] | undefined;
@@ -26,21 +25,15 @@ export interface Release {
 export class Renderer {
   readonly #options: RendererOptions;
   readonly #limit = pLimit(availableParallelism());
-  #helm: Promise<HelmProgram> | undefined;
   #fingerprint: Promise<string> | undefined;
 
   constructor(options: RendererOptions) {
     this.#options = options;
   }
 
-  /** Looks for Helm meanwhile; what is wrong with it is told when something is rendered. */
-  prepare(): void {
-    this.#program().catch(() => undefined);
-  }
-
   /** @throws EdgeBundleError HELM_MISSING, RENDER_FAILED, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE */
   async chart(chart: Chart, values: unknown, release: Release): Promise<Rendering> {
-    const helm = await this.#program();
+    const helm = await this.#options.helm.program();
     return this.#limit(() =>
       renderChart(helm, { ...this.#cluster, chart, values, releaseName: release.name, namespace: release.namespace }),
     );
@@ -48,7 +41,7 @@ export class Renderer {
 
   /** @throws EdgeBundleError HELM_MISSING, RENDER_FAILED, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE */
   async templates(templates: readonly ManifestTemplate[], release: Release): Promise<RenderedTemplates> {
-    const helm = await this.#program();
+    const helm = await this.#options.helm.program();
     return this.#limit(() =>
       renderTemplates(helm, { ...this.#cluster, templates, releaseName: release.name, namespace: release.namespace }),
     );
@@ -64,14 +57,10 @@ export class Renderer {
     const { kubeVersion, apiVersions, signal } = this.#options;
     return { kubeVersion, apiVersions, signal };
   }
-
-  #program(): Promise<HelmProgram> {
-    return (this.#helm ??= findHelm(this.#options.helm));
-  }
 }
 
-async function fingerprintOf(options: FindHelmOptions): Promise<string> {
-  const path = await locateHelm(options);
+async function fingerprintOf(helm: HelmFinder): Promise<string> {
+  const path = await helm.path();
   const { size, mtimeMs } = await stat(path);
   return `${path} ${size} ${mtimeMs}`;
 }

@@ -58,7 +58,7 @@ export class ResolutionCache {
       layers: layers.map((layer) => ({ ...layer, values: undefined, presets: undefined })),
     } satisfies Resolution);
     try {
-      await writeFileAtomic(this.#path(key), `${sha256(json)}\n${json}`);
+      await writeFileAtomic(this.#path(key), `${sha256(json)}\n${json}`, { isDurable: false });
     } catch (error) {
       if (!isEdgeBundleError(error, 'FILE_FAILED', 'NO_SPACE')) throw error;
     }

@@ -5,7 +5,7 @@ import pLimit from 'p-limit';
 
 import type { OperationOptions } from '../content/store.ts';
 import { type EdgeBundleError, isEdgeBundleError } from '../errors.ts';
-import type { FindHelmOptions } from '../helm/helm-program.ts';
+import type { HelmFinder } from '../helm/helm-finder.ts';
 import { MacroContext } from '../profile/macros/macros.ts';
 import { combineProblems, problem } from '../profile/problems.ts';
 import type { Profile } from '../profile/profile-kinds.ts';
@@ -25,8 +25,8 @@ import type { ExcludedImage, ResolvedInput, ResolvedLayer, ResolvedProfiles } fr
 export interface ResolveProfilesOptions extends OperationOptions {
   readonly profiles: readonly Profile[];
   readonly packages: Packages;
-  /** Looked for only where there is something to render. */
-  readonly helm: FindHelmOptions;
+  /** Asked only where there is something to render. */
+  readonly helm: HelmFinder;
   /** Values of variables and macros: see `MacroContext`. */
   readonly given?: ReadonlyMap<string, string> | undefined;
   /** Helm values of charts that are given by themselves, by the chart's name. */
