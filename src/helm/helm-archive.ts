@@ -12,8 +12,10 @@ export interface HelmArchive {
  * The chart as Helm gets it: a new archive of the files that were read, so that Helm cannot see other ones in it than we
  * did. A `values.schema.json` that refers to something outside of itself is left out: Helm 4.1.4 would fetch `http:`
  * references from the network, and read `file:` ones.
+ *
+ * @param leftOut paths of the chart that Helm is not given
  */
-export function helmArchive(chart: ChartContent): HelmArchive {
+export function helmArchive(chart: ChartContent, leftOut: readonly string[] = []): HelmArchive {
   const files = new Map<string, Buffer>();
   const warnings: string[] = [];
   const add = (content: ChartContent, folder: string, label: string): void => {
@@ -27,6 +29,7 @@ export function helmArchive(chart: ChartContent): HelmArchive {
     });
   };
   add(chart, 'chart', `chart ${chart.name}`);
+  for (const path of leftOut) files.delete(`chart/${path}`);
   return { bytes: writeArchive(files), warnings };
 }
 

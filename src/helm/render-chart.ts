@@ -1,3 +1,4 @@
+import { crdPaths, printCrds, readsFiles } from './chart-crds.ts';
 import type { ChartContent } from './chart.ts';
 import { helmArchive } from './helm-archive.ts';
 import type { HelmProgram } from './helm-program.ts';
@@ -23,8 +24,11 @@ export interface Rendering {
  * @throws EdgeBundleError RENDER_FAILED with Helm's own reason, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE
  */
 export async function renderChart(program: HelmProgram, options: RenderChartOptions): Promise<Rendering> {
-  const { chart } = options;
-  const { bytes, warnings } = helmArchive(chart);
+  const { chart, values } = options;
+  // They can be megabytes, which Helm would only print as they are.
+  const crds = readsFiles(chart) || JSON.stringify(values ?? null).includes('Files') ? [] : crdPaths(chart);
+  const { bytes, warnings } = helmArchive(chart, crds);
   const what = `cannot render chart ${chart.name} ${chart.version}`;
-  return { text: await runTemplate(program, { ...options, what, archive: bytes }), warnings };
+  const text = await runTemplate(program, { ...options, what, archive: bytes });
+  return { text: printCrds(chart, crds) + text, warnings };
 }
