@@ -6,14 +6,28 @@
  * name an image. In doubt the text stays as it is.
  */
 export function skimDefinition(text: string): string {
-  if (!/^kind: *CustomResourceDefinition *\r?$/m.test(text)) return text;
-  const start = text.search(/^spec: *\r?$/m);
-  if (start === -1) return text;
+  return withoutSpec(text, (spec) => !hasDoubtfulDefault(spec));
+}
+
+/**
+ * The same for a template that makes definitions: Helm is much quicker without what it would only print. A `spec` that
+ * actions of the template are part of stays.
+ */
+export function skimTemplate(text: string): string {
+  const parts = text.split(/^(?=---(?:\s|$))/m);
+  const canGo = (spec: string): boolean => !/\{\{|[:-] +&/.test(spec) && !hasDoubtfulDefault(spec);
+  return parts.map((part) => withoutSpec(part, canGo)).join('');
+}
+
+function withoutSpec(document: string, canGo: (spec: string) => boolean): string {
+  if (!/^kind: *CustomResourceDefinition *\r?$/m.test(document)) return document;
+  const start = document.search(/^spec: *\r?$/m);
+  if (start === -1) return document;
   const next = /\n(?=[^\s#-])/g;
   next.lastIndex = start;
-  const end = next.exec(text)?.index ?? text.length;
-  const spec = text.slice(start, end);
-  return hasDoubtfulDefault(spec) ? text : text.slice(0, start) + text.slice(end);
+  const end = next.exec(document)?.index ?? document.length;
+  const spec = document.slice(start, end);
+  return canGo(spec) ? document.slice(0, start) + document.slice(end) : document;
 }
 
 /** Whether there is a `default` that may be an image, hold one, or be a part of one. */

@@ -2,6 +2,11 @@ import { writeArchive } from '../files/write-archive.ts';
 import { type ChartContent, schemaFile } from './chart.ts';
 import { textOf } from './chart-metadata.ts';
 
+export interface HelmArchiveOptions {
+  /** What Helm gets instead of a file in `templates/` or `crds/` that has a CustomResourceDefinition in it. */
+  readonly shorten?: ((text: string) => string) | undefined;
+}
+
 export interface HelmArchive {
   readonly bytes: Buffer;
   /** What Helm is not given, and why. */
@@ -12,16 +17,16 @@ export interface HelmArchive {
  * The chart as Helm gets it: a new archive of the files that were read, so that Helm cannot see other ones in it than we
  * did. A `values.schema.json` that refers to something outside of itself is left out: Helm 4.1.4 would fetch `http:`
  * references from the network, and read `file:` ones.
- *
- * @param leftOut paths of the chart that Helm is not given
  */
-export function helmArchive(chart: ChartContent, leftOut: readonly string[] = []): HelmArchive {
+export function helmArchive(chart: ChartContent, options: HelmArchiveOptions = {}): HelmArchive {
+  const { shorten } = options;
   const files = new Map<string, Buffer>();
   const warnings: string[] = [];
   const add = (content: ChartContent, folder: string, label: string): void => {
     for (const [path, bytes] of content.files) {
       const reason = path === schemaFile ? outsideReference(bytes) : undefined;
-      if (reason === undefined) files.set(`${folder}/${path}`, bytes);
+      if (reason === undefined)
+        files.set(`${folder}/${path}`, shorten === undefined ? bytes : shortened(path, bytes, shorten));
       else warnings.push(`${label}: its values were not checked: ${schemaFile} ${reason}`);
     }
     content.subcharts.forEach((subchart, index) => {
@@ -29,8 +34,14 @@ export function helmArchive(chart: ChartContent, leftOut: readonly string[] = []
     });
   };
   add(chart, 'chart', `chart ${chart.name}`);
-  for (const path of leftOut) files.delete(`chart/${path}`);
   return { bytes: writeArchive(files), warnings };
+}
+
+function shortened(path: string, bytes: Buffer, shorten: (text: string) => string): Buffer {
+  if (!/^(templates|crds)\//.test(path) || !bytes.includes('CustomResourceDefinition')) return bytes;
+  const text = bytes.toString('utf8');
+  const short = shorten(text);
+  return short === text ? bytes : Buffer.from(short);
 }
 
 const references: ReadonlySet<string> = new Set(['$ref', '$dynamicRef', '$recursiveRef']);

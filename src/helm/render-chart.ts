@@ -1,4 +1,3 @@
-import { crdPaths, printCrds, readsFiles } from './chart-crds.ts';
 import type { ChartContent } from './chart.ts';
 import { helmArchive } from './helm-archive.ts';
 import type { HelmProgram } from './helm-program.ts';
@@ -8,6 +7,8 @@ export interface RenderChartOptions extends ReleaseOptions {
   readonly chart: ChartContent;
   /** A mapping; `null` and `undefined` are an empty one. */
   readonly values: unknown;
+  /** What Helm gets instead of a file that has a CustomResourceDefinition in it: megabytes, which it would only print. */
+  readonly shorten?: ((text: string) => string) | undefined;
 }
 
 export interface Rendering {
@@ -24,11 +25,8 @@ export interface Rendering {
  * @throws EdgeBundleError RENDER_FAILED with Helm's own reason, RENDER_LIMIT, ABORTED, FILE_FAILED, NO_SPACE
  */
 export async function renderChart(program: HelmProgram, options: RenderChartOptions): Promise<Rendering> {
-  const { chart, values } = options;
-  // They can be megabytes, which Helm would only print as they are.
-  const crds = readsFiles(chart) || JSON.stringify(values ?? null).includes('Files') ? [] : crdPaths(chart);
-  const { bytes, warnings } = helmArchive(chart, crds);
+  const { chart, shorten } = options;
+  const { bytes, warnings } = helmArchive(chart, { shorten });
   const what = `cannot render chart ${chart.name} ${chart.version}`;
-  const text = await runTemplate(program, { ...options, what, archive: bytes });
-  return { text: printCrds(chart, crds) + text, warnings };
+  return { text: await runTemplate(program, { ...options, what, archive: bytes }), warnings };
 }

@@ -35,7 +35,7 @@ export interface PackageInput extends Omit<Input, 'digest'> {
   readonly kind: 'chart' | 'pack';
   /** `remote`: `file` is an address, `oci://…` or `https://…`. */
   readonly source: 'folder' | 'archive' | 'remote';
-  /** Undefined where it is remote. */
+  /** Of an archive; what a folder or an address holds is not read yet. */
   readonly digest: Digest | undefined;
 }
 

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 
 import type { OperationOptions } from '../content/store.ts';
+import { skimTemplate } from '../discovery/skim-definition.ts';
 import type { Chart } from '../helm/chart.ts';
 import type { HelmFinder } from '../helm/helm-finder.ts';
 import { renderChart, type Rendering } from '../helm/render-chart.ts';
@@ -21,10 +22,10 @@ export interface Release {
   readonly namespace: string;
 }
 
-/** Runs Helm for many charts, as many at once as there are processors. */
+/** Runs Helm for many charts, one more at once than there are processors: while what one gave is read, all have something to do. */
 export class Renderer {
   readonly #options: RendererOptions;
-  readonly #limit = pLimit(availableParallelism());
+  readonly #limit = pLimit(availableParallelism() + 1);
   #fingerprint: Promise<string> | undefined;
 
   constructor(options: RendererOptions) {
@@ -35,7 +36,11 @@ export class Renderer {
   async chart(chart: Chart, values: unknown, release: Release): Promise<Rendering> {
     const helm = await this.#options.helm.program();
     return this.#limit(() =>
-      renderChart(helm, { ...this.#cluster, chart, values, releaseName: release.name, namespace: release.namespace }),
+      renderChart(helm, {
+        ...this.#cluster,
+        ...{ chart, values, releaseName: release.name, namespace: release.namespace },
+        shorten: skimTemplate,
+      }),
     );
   }
 

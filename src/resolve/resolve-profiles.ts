@@ -41,7 +41,7 @@ export interface ResolveProfilesOptions extends OperationOptions {
 }
 
 /** Enough to keep Helm busy while what it gave is read; all at once would be prepared before the first one runs. */
-const layersAtOnce = 2 * availableParallelism();
+const layersAtOnce = 2 * availableParallelism() + 1;
 const ranks = { kernel: 0, os: 1, k8s: 2, cni: 3, csi: 4, addon: 5 } as const satisfies Record<string, number>;
 
 /**
@@ -86,7 +86,7 @@ function bytesOf({ definition }: Layer): number {
   return (definition?.charts ?? []).reduce((sum, { archive }) => sum + archive.byteLength, 0);
 }
 
-/** What was given by an address has a digest only once it was fetched. */
+/** What was given as a folder or by an address has a digest only once it was read. */
 function inputOf(profile: Profile | undefined, [layer]: readonly Layer[]): ResolvedInput[] {
   const { name, version, digest } = layer?.input ?? profile ?? {};
   const known = digest ?? layer?.definition?.digest;

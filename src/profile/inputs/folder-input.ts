@@ -21,8 +21,7 @@ export async function readFolderInput(folder: string): Promise<ManifestSet | Pac
     const bytes = await readIfThere(path);
     if (bytes === undefined) continue;
     const names = readPackageName(kind, bytes, `'${path}'`);
-    const digest = digestOfFiles(await readFolderFiles(folder, () => true));
-    return { kind, ...names, file: folder, source: 'folder', digest };
+    return { kind, ...names, file: folder, source: 'folder', digest: undefined };
   }
   return readManifests(folder);
 }

@@ -164,9 +164,9 @@ async function archiveOf(files: Readonly<Record<string, string>>, name: string, 
 describe('a chart or a pack', () => {
   it('is told by what its folder holds', async () => {
     const chart = join(await folderWith(chartFiles), 'web');
-    await expect(readProfile(chart)).resolves.toMatchObject({
+    await expect(readProfile(chart)).resolves.toEqual({
       ...{ kind: 'chart', name: 'web', version: '1.10.0', file: chart, source: 'folder' },
-      digest: expect.stringMatching(/^sha256:/) as unknown,
+      digest: undefined,
     });
     const pack = await folderWith(packFiles);
     await expect(readProfile(pack)).resolves.toMatchObject({
