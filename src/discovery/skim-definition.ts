@@ -15,11 +15,22 @@ export function skimDefinition(text: string): string {
  */
 export function skimTemplate(text: string): string {
   const parts = text.split(/^(?=---(?:\s|$))/m);
-  const canGo = (spec: string): boolean => !/\{\{|[:-] +&/.test(spec) && !hasDoubtfulDefault(spec);
+  const canGo = (spec: string, after: string): boolean =>
+    !/\{\{|[:-] +&/.test(spec) && !hasDoubtfulDefault(spec) && !isContinued(after);
   return parts.map((part) => withoutSpec(part, canGo)).join('');
 }
 
-function withoutSpec(document: string, canGo: (spec: string) => boolean): string {
+/** Whether lines of the `spec` follow an action that stands at the beginning of a line: that looks like its end. */
+function isContinued(after: string): boolean {
+  for (const line of after.split('\n').slice(1)) {
+    if (line.trim() === '') continue;
+    if (!line.startsWith('{{')) return /^[\s#-]/.test(line);
+    if (!line.trimEnd().endsWith('}}')) return true;
+  }
+  return false;
+}
+
+function withoutSpec(document: string, canGo: (spec: string, after: string) => boolean): string {
   if (!/^kind: *CustomResourceDefinition *\r?$/m.test(document)) return document;
   const start = document.search(/^spec: *\r?$/m);
   if (start === -1) return document;
@@ -27,7 +38,7 @@ function withoutSpec(document: string, canGo: (spec: string) => boolean): string
   next.lastIndex = start;
   const end = next.exec(document)?.index ?? document.length;
   const spec = document.slice(start, end);
-  return canGo(spec) ? document.slice(0, start) + document.slice(end) : document;
+  return canGo(spec, document.slice(end)) ? document.slice(0, start) + document.slice(end) : document;
 }
 
 /** Whether there is a `default` that may be an image, hold one, or be a part of one. */

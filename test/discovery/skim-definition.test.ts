@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 
 import { findImages } from '../../src/discovery/find-images.ts';
-import { skimDefinition } from '../../src/discovery/skim-definition.ts';
+import { skimDefinition, skimTemplate } from '../../src/discovery/skim-definition.ts';
 import { findIn } from './objects.ts';
 
 const head =
@@ -157,5 +157,34 @@ level:
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('skimTemplate', () => {
+  const plain = withProperties('image: { type: string }\nlevel:\n  type: string\n  default: info');
+  const short = `${head}\nstatus: {}\n`;
+
+  it('drops what Helm would only print, of each definition, and keeps all actions', () => {
+    const template = `{{- if .Values.crds }}\n---\n${plain}---\n${plain}{{- end }}\n---\nkind: Pod\nspec:\n  a: {{ .b }}\n`;
+    expect(skimTemplate(template)).toBe(
+      `{{- if .Values.crds }}\n---\n${short}---\n${short}{{- end }}\n---\nkind: Pod\nspec:\n  a: {{ .b }}\n`,
+    );
+    const last = plain.replace('status: {}\n', '');
+    expect(skimTemplate(`${last}{{- end }}\n{{ end }}\n`)).toBe(`${head}\n{{- end }}\n{{ end }}\n`);
+  });
+
+  it.each([
+    ['a default may be an image', withProperties('image:\n  type: string\n  default: busybox')],
+    ['a default is an action', withProperties('level:\n  type: string\n  default: {{ .Values.image }}')],
+    ['an action is in it', withProperties('{{- with .Values.more }}\nlevel: {}\n{{- end }}')],
+    [
+      'it goes on behind an action that is not indented',
+      `${head}spec:\n  versions:\n{{- if .Values.more }}\n\n  - name: v1\n    default: quay.io/org/a:1\n{{- end }}\n`,
+    ],
+    ['it goes on behind an action of several lines', `${head}spec:\n  a: b\n{{- include "x"\n  . }}\n  c: d\n`],
+    ['something refers to it', `${head}spec:\n  a: &name b\nstatus: *name\n`],
+    ['it is of another kind', plain.replace('CustomResourceDefinition', 'Other')],
+  ])('leaves a template as it is where %s', (_name, template) => {
+    expect(skimTemplate(template)).toBe(template);
   });
 });

@@ -184,6 +184,7 @@ describe('resolve --exclude', () => {
     ['a reference', 'nginx:1.27', [0]],
     ['a repository', 'x.io/a', [2, 3]],
     ['a glob', 'docker.io/library/*', [0, 1]],
+    ['a glob over slashes', 'docker.io*', [0, 1]],
     ['a glob with ?', 'x.io/a:?', [2, 3]],
     ['a tag that nothing has', 'x.io/a:3', []],
   ])('leaves out what %s names, and records it', async (_name, pattern, indexes) => {

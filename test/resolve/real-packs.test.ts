@@ -186,6 +186,31 @@ describe.skipIf(!hasPacks)('resolve on the real packs', () => {
   });
 });
 
+describe.skipIf(!hasPacks)('what is said of the real packs', () => {
+  it('are in the documentation the figures that come out here', async () => {
+    const page = await readFile(new URL('../../docs/resolve.md', import.meta.url), 'utf8');
+    const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
+    const written = rows.filter((cells) => cells.length === 10 && /^\d+$/.test(cells[3] ?? ''));
+    const found = document.packs.map((pack) => [
+      ...[pack.pack ?? '', pack.version ?? ''],
+      ...[pack.declared, pack.rendered, pack.referenced, pack.inferred, pack.undeclared.length, pack.unrendered].map(
+        String,
+      ),
+    ]);
+    expect(written.map((cells) => cells.slice(1, -1)).sort()).toEqual(found.sort());
+    expect(page).toContain(`Together ${String(document.images.length)} images.`);
+  });
+
+  it('is nothing in the source: what holds for them holds for others too', async () => {
+    const folder = fileURLToPath(new URL('../../src', import.meta.url));
+    const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.ts'));
+    const source = (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n');
+    // Harbor is what this program loads into, whoever packs it.
+    const names = [...independent.values()].map(({ name }) => name).filter((name) => name !== 'harbor');
+    expect(names.filter((name) => new RegExp(`\\b${name}\\b`, 'i').test(source))).toEqual([]);
+  });
+});
+
 describe.skipIf(!hasPacks)('resolve on the real profiles', () => {
   it('finds every container image and every content tag of a full profile', async () => {
     const path = join(profilesFolder, 'edge-store-export.json');
