@@ -54,8 +54,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   packaging: formats,
   'mirror-config': [...formats, 'loader', 'serve'],
   iso: [...formats, 'trust'],
-  preflight: [...formats, 'harbor'],
-  'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight'],
+  preflight: [...formats, 'harbor', 'loader', 'report'],
+  'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight', 'report'],
   index: all,
   cli: [...all, 'index'],
 };

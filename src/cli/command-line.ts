@@ -7,6 +7,7 @@ import { buildCommand } from './commands/build.ts';
 import { cacheCommand } from './commands/cache.ts';
 import { diffCommand } from './commands/diff.ts';
 import { extractCommand } from './commands/extract.ts';
+import { firstBootCommand } from './commands/first-boot.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { isoCommand } from './commands/iso.ts';
 import { lintCommand } from './commands/lint.ts';
@@ -16,6 +17,7 @@ import { loginCommand } from './commands/login.ts';
 import { logoutCommand } from './commands/logout.ts';
 import { mirrorConfigCommand } from './commands/mirror-config.ts';
 import { mergeCommand } from './commands/merge.ts';
+import { preflightCommand } from './commands/preflight.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { serveCommand } from './commands/serve.ts';
 import { signCommand } from './commands/sign.ts';
@@ -87,6 +89,8 @@ function parser(
     .command(later(extractCommand(terminal)))
     .command(later(verifyCommand(terminal)))
     .command(later(loadCommand(terminal)))
+    .command(later(preflightCommand(terminal)))
+    .command(later(firstBootCommand(terminal)))
     .command(later(serveCommand(terminal)))
     .command(later(mirrorConfigCommand(terminal)))
     .command(later(loaderCommand(terminal)))
@@ -142,6 +146,8 @@ const commandNames = [
   'inspect',
   'verify',
   'load',
+  'preflight',
+  'first-boot',
   'serve',
   'mirror-config',
   'loader',

@@ -14,6 +14,8 @@ export interface RegistrySession {
   readonly client: RegistryClient;
   /** Undefined where the registry is not a Harbor. */
   readonly harbor: HarborClient | undefined;
+  /** What both were made with. */
+  readonly options: RegistryClientOptions;
 }
 
 export interface SessionOptions {
@@ -44,7 +46,7 @@ export async function withRegistry<T>(
   const client = new RegistryClient(options);
   const harbor = target.isHarbor ? new HarborClient(registry, options) : undefined;
   try {
-    return await use({ registry, client, harbor });
+    return await use({ registry, client, harbor, options });
   } finally {
     await harbor?.close();
     await client.close();

@@ -85,6 +85,12 @@ const configFields = z.strictObject({
     .describe(
       "Public keys in PEM, or the installer's .edge_custom_config.yaml: where any are given, only content that one of them signed is loaded",
     ),
+  minimumDate: z.iso
+    .datetime({ offset: true })
+    .describe(
+      'The least date (SOURCE_DATE_EPOCH of the build) that a bundle may have: nobody brings back what was replaced',
+    )
+    .optional(),
   require: z
     .array(z.string().regex(/^[0-9a-f]{16}$/, { error: 'expected the id of a bundle: 16 hex digits, in quotes' }))
     .max(256)

@@ -16,9 +16,13 @@ export const systemInfoSchema = z.object({
   harbor_version: z.string().optional(),
   external_url: z.string().optional(),
   read_only: z.boolean().optional(),
+  /** `everyone` or `adminonly`. */
+  project_creation_restriction: z.string().optional(),
 });
 
 export const artifactSchema = z.object({ digest: digestSchema });
+
+export const currentUserSchema = z.object({ sysadmin_flag: z.boolean().optional() });
 
 const resourcesSchema = z.object({ storage: z.number() });
 

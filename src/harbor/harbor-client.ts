@@ -6,7 +6,14 @@ import type { HttpResponse } from '../oci-client/http-response.ts';
 import { parseRegistry } from '../oci-client/reference.ts';
 import { type HttpRequest, Transport, type TransportOptions } from '../oci-client/transport.ts';
 import type { WaitOptions } from '../oci-client/wait-for.ts';
-import { artifactSchema, healthSchema, readAnswer, summarySchema, systemInfoSchema } from './harbor-answers.ts';
+import {
+  artifactSchema,
+  currentUserSchema,
+  healthSchema,
+  readAnswer,
+  summarySchema,
+  systemInfoSchema,
+} from './harbor-answers.ts';
 import { harborError, readOnlyError } from './harbor-error.ts';
 import { type ReadinessSource, waitForHarbor } from './wait-for-harbor.ts';
 
@@ -148,6 +155,26 @@ export class HarborClient implements ReadinessSource {
       throw await harborError(response, creationHints[response.status]);
     await response.discard();
     return response.status === 201;
+  }
+
+  /**
+   * Whether this login may create projects: an administrator may, everybody where Harbor is set so. Undefined for a robot account,
+   * which Harbor tells nothing of itself.
+   *
+   * @throws EdgeBundleError AUTH_FAILED, HARBOR_ERROR
+   */
+  async mayCreateProjects(options: OperationOptions = {}): Promise<boolean | undefined> {
+    const what = 'cannot ask Harbor for the rights of this login';
+    const information = await this.#send('GET', 'systeminfo', { ...options, what });
+    if (information.status !== 200) throw await harborError(information);
+    const { project_creation_restriction: restriction } = await readAnswer(information, systemInfoSchema);
+    const response = await this.#send('GET', 'users/current', { ...options, what });
+    if (response.status === 401) throw await harborError(response);
+    if (response.status !== 200) {
+      await response.discard();
+      return undefined;
+    }
+    return (await readAnswer(response, currentUserSchema)).sysadmin_flag === true || restriction === 'everyone';
   }
 
   /** @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR, also where there is no such project */

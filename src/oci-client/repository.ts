@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 
 import type { Descriptor } from '../content/descriptor.ts';
-import { isManifest } from '../content/media-types.ts';
+import { digestOf } from '../content/digest.ts';
+import { isManifest, mediaTypes } from '../content/media-types.ts';
 import type {
   ContentStore,
   FetchOptions,
@@ -27,7 +28,7 @@ import { ReferrersIndex } from './referrers-index.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import { putManifest } from './put-manifest.ts';
 import { mountBlob, uploadBlob, type UploadOptions } from './upload-blob.ts';
-import { cancelUpload } from './upload-session.ts';
+import { cancelUpload, UploadSession } from './upload-session.ts';
 
 export interface RepositoryOptions {
   /** Blobs are pushed in parts of this size, in bytes. Default: each in one piece. */
@@ -94,6 +95,17 @@ export class Repository implements ContentStore, Resolver, ManifestReader, Tagge
     } finally {
       content.destroy();
     }
+  }
+
+  /**
+   * Whether this login may push here: an upload is begun, and cancelled.
+   *
+   * @throws EdgeBundleError ACCESS_DENIED where it may not, AUTH_FAILED
+   */
+  async ensureUploadAllowed({ signal }: OperationOptions = {}): Promise<void> {
+    const nothing = { mediaType: mediaTypes.octetStream, digest: digestOf(Buffer.alloc(0)), size: 0 };
+    const session = await UploadSession.open({ access: this.#access, blob: nothing, signal });
+    await session.cancel();
   }
 
   /** Makes the registry forget an upload that nobody will go on with, where it can. */

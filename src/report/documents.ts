@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+import { firstBootStatusSchema } from './first-boot-status.ts';
+import { checkSchema } from './preflight-check.ts';
+
 const count = z.int().nonnegative();
 const bytes = z.int().nonnegative();
 const digest = z.string().regex(/^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$/);
@@ -351,6 +354,11 @@ const loaderPackage = z.strictObject({
   sha256: z.string().describe('Of its SHA256SUMS: the same for the same package'),
 });
 
+const preflight = z.strictObject({
+  status: z.enum(['pass', 'warn', 'fail']).describe('The worst of the checks; fail is exit code 1'),
+  checks: z.array(checkSchema),
+});
+
 /** What commands write to stdout with `--output json`, by the command's name. */
 export const documentSchemas = {
   build,
@@ -359,6 +367,7 @@ export const documentSchemas = {
   'cache verify': cacheVerify,
   diff,
   extract,
+  'first-boot': firstBootStatusSchema,
   inspect,
   'iso create': madeIso,
   'iso embed': madeIso,
@@ -369,6 +378,7 @@ export const documentSchemas = {
   'loader package': loaderPackage,
   'mirror-config': mirrorConfig,
   merge,
+  preflight,
   resolve,
   'resolve --diff': difference,
   'resolve --why': why,
@@ -392,6 +402,7 @@ export type IsoPartsDocument = z.infer<typeof isoParts>;
 export type LintDocument = z.infer<typeof lint>;
 export type MergeDocument = z.infer<typeof merge>;
 export type DifferenceDocument = z.infer<typeof difference>;
+export type PreflightDocument = z.infer<typeof preflight>;
 export type ResolveDocument = z.infer<typeof resolve>;
 export type SignDocument = z.infer<typeof sign>;
 export type WhyDocument = z.infer<typeof why>;

@@ -51,6 +51,13 @@ export class HarborApi {
       return;
     }
     switch (route) {
+      case 'GET /users/current':
+        if (user.name.startsWith('robot$')) {
+          sendError(response, 412, 'PRECONDITION', 'get current user not available for security context: robot');
+        } else {
+          sendJson(response, 200, { user_id: 1, username: user.name, sysadmin_flag: user.admin === true });
+        }
+        return;
       case 'HEAD /projects':
         response.writeHead(this.#state.projects.has(url.searchParams.get('project_name') ?? '') ? 200 : 404).end();
         return;
@@ -109,7 +116,12 @@ export class HarborApi {
   #systemInfo(response: ServerResponse, user: HarborUser | undefined): void {
     const common = { auth_mode: 'db_auth', self_registration: false };
     const { readOnly } = this.#state.knobs;
-    const more = { harbor_version: 'v2.15.2-e0a4b1c2', external_url: this.#url, read_only: readOnly };
+    const more = {
+      harbor_version: 'v2.15.2-e0a4b1c2',
+      external_url: this.#url,
+      read_only: readOnly,
+      project_creation_restriction: 'adminonly',
+    };
     sendJson(response, 200, user === undefined ? common : { ...common, ...more });
   }
 
