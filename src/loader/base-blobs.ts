@@ -94,12 +94,11 @@ function homesOf(base: BundleBase, document: BundleDocument, projects: TargetPro
   for (const image of base.images) add(image, () => targetRepository(project, parseReference(image.reference)));
   for (const chart of base.charts) add(chart, () => targetChart(packsProject, chart).repository);
   for (const attachment of base.attachments) {
-    const chart = charts.find(({ reference }) => isSameRepository(reference, attachment.reference));
-    add(attachment, () =>
-      chart === undefined
-        ? targetRepository(project, parseReference(attachment.reference))
-        : targetChart(packsProject, chart).repository,
-    );
+    add(attachment, () => {
+      const chart = charts.find(({ reference }) => isSameRepository(reference, attachment.reference));
+      if (chart !== undefined) return targetChart(packsProject, chart).repository;
+      return targetRepository(project, parseReference(attachment.reference));
+    });
   }
   return homes;
 }
@@ -109,7 +108,7 @@ function isSameRepository(one: string, other: string): boolean {
   return first.registry === second.registry && first.repository === second.repository;
 }
 
-/** The blobs that an image has in the registry; none where it is not there. */
+/** The blobs that an image has in the registry; none where it is not there, or is no image. */
 async function blobsIn({ repository: name, root }: Home, target: RegistryTarget): Promise<readonly Descriptor[]> {
   const { client, registry, signal } = target;
   const repository = client.repository(registry, name);
@@ -119,7 +118,7 @@ async function blobsIn({ repository: name, root }: Home, target: RegistryTarget)
     for (const blob of graph.blobs) if (await repository.exists(blob, { signal })) there.push(blob);
     return there;
   } catch (error) {
-    if (isEdgeBundleError(error, 'NOT_FOUND', 'ACCESS_DENIED')) return [];
+    if (isEdgeBundleError(error, 'NOT_FOUND', 'ACCESS_DENIED', 'CONTENT_INVALID', 'UNSUPPORTED')) return [];
     throw error;
   }
 }

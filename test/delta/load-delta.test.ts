@@ -22,7 +22,8 @@ import { expectError } from '../support/expect-error.ts';
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
 import { startRegistryProxy } from '../support/registry-proxy.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { build, first, layers, second, third, type World } from './world.ts';
+import { blob, noise } from '../support/graphs.ts';
+import { build, digestsOf, first, layers, manifestsOf, second, signature, third, tools, type World } from './world.ts';
 
 const project = 'spectro-images';
 const closing: (() => Promise<unknown>)[] = [];
@@ -141,6 +142,33 @@ describe('a base and then deltas', () => {
     expect(blobs.mounted).toBeGreaterThanOrEqual(1);
     const layer = `ghcr.io/new/home/_layers/sha256/${hexOf(layers.moving)}/link`;
     expect([...stateOf(registry).keys()].some((path) => path.endsWith(layer))).toBe(true);
+  });
+
+  it('find what a signature and a pack had that are gone', async () => {
+    const out = await temporaryFolder();
+    const before = await build({ ...first, packs: { web: noise(5_000, 'web') } }, out);
+    const after: World = {
+      images: { 'ghcr.io/org/tool:1': tools },
+      attachments: { 'ghcr.io/org/tool': signature },
+      packs: { shop: noise(5_000, 'web') },
+    };
+    const delta = await build(after, out, { base: await readBundleDocument(before.bundle.path) });
+    const { base } = (await open(delta)).document;
+    expect(base?.attachments.map(({ reference }) => reference)).toEqual([
+      `quay.io/org/tool@${signature.descriptor.digest}`,
+    ]);
+    expect(base?.charts.map(({ name }) => name)).toEqual(['web']);
+    await load(before);
+    const { blobs, missing } = await load(delta);
+    expect(missing).toEqual([]);
+    // Nothing but the empty configs, which are always carried.
+    expect(blobs.uploaded).toBeLessThanOrEqual(1);
+    expect(blobs.mounted).toBeGreaterThanOrEqual(
+      digestsOf([tools, signature]).size - manifestsOf([tools, signature]).size,
+    );
+    const links = [...stateOf(registry).keys()];
+    const layer = `spectro-packs/archive/shop/_layers/sha256/${hexOf(blob(noise(5_000, 'web')))}/link`;
+    expect(links.some((path) => path.endsWith(layer))).toBe(true);
   });
 });
 

@@ -29,8 +29,9 @@ export const layers = {
 } as const;
 
 const { base, app1, app2, app3, tool, plain, plain2, moving } = layers;
-const tools = index([image([base, tool]), image([plain, tool])]);
-const signature = image([blob('signed', mediaTypes.octetStream)], {
+export const tools = index([image([base, tool]), image([plain, tool])]);
+/** In the repository of `tools`. */
+export const signature = image([blob('signed', mediaTypes.octetStream)], {
   artifactType: 'application/vnd.example.signature',
   subject: tools,
 });
