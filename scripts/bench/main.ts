@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     asRatio('load / skopeo copy to registry', medianMs('load') / medianMs('skopeo copy to registry'), 0.8),
     asRatio('bytes written to disk by build / bundle', median(writtenRatios), 1.02),
     { name: 'peak memory of build', value: peaks.build, limit: 250e6, format: formatBytes },
-    { name: 'peak memory of load', value: peaks.load, limit: 250e6, format: formatBytes },
+    { name: 'peak memory of load', value: peaks.load, limit: 200e6, format: formatBytes },
     {
       name: 'inspect of a 20 GB bundle, less --help',
       value: median(startup.inspectMs) - median(startup.helpMs),

@@ -218,6 +218,34 @@ describe('the rules of the Harbor front', () => {
     expect(rules()).toEqual(['login-storm']);
   });
 
+  it('are broken by more requests at once than Harbor bears', async () => {
+    const headers = await pushToken();
+    front.intercept = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return false;
+    };
+    const ask = (): Promise<Answer> => send('GET', `${repository}/tags/list`, { headers });
+    await Promise.all(Array.from({ length: 4 }, ask));
+    expect(rules()).toEqual([]);
+    await Promise.all(Array.from({ length: 12 }, ask));
+    expect(new Set(rules())).toEqual(new Set(['too-many-at-once']));
+  });
+
+  it('are broken by a blob of another content type, and by a name in the API that was encoded once', async () => {
+    const headers = { ...(await pushToken()), 'content-type': 'text/plain' };
+    await send('PATCH', await startUpload(headers), { headers, body: 'a part' });
+    expect(rules()).toEqual(['wrong-content-type']);
+    front.reset();
+    const place = '/api/v2.0/projects/library/repositories';
+    const encoded = encodeURIComponent('quay.io/a/app');
+    expect(
+      (await send('GET', `${place}/${encodeURIComponent(encoded)}/artifacts/1`, { headers: basic() })).status,
+    ).toBe(404);
+    expect(rules()).toEqual([]);
+    expect((await send('GET', `${place}/${encoded}/artifacts/1`, { headers: basic() })).status).toBe(404);
+    expect(rules()).toEqual(['name-encoded-once']);
+  });
+
   it('are broken by a password where a token is due', async () => {
     for (let number = 0; number < 4; number++) await send('GET', `${repository}/tags/list`, { headers: basic() });
     expect(rules()).toEqual(['basic-for-bulk-work']);

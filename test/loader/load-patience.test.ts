@@ -55,6 +55,9 @@ function atRequest(number: number, matches: (method: string, path: string) => bo
 
 const isBlobPut = (method: string, path: string): boolean => method === 'PUT' && path.includes('/blobs/uploads/');
 
+/** How long Harbor is of no use in a test; `npm run proof:outage` has it longer. */
+const outageMs = Number(process.env.OUTAGE_MS ?? 1_500);
+
 describe('a load that may wait', () => {
   it('waits until Harbor is healthy, answers at /v2/ and is not read-only, and then loads', async () => {
     front.state.knobs.unhealthy.add('redis');
@@ -88,14 +91,33 @@ describe('a load that may wait', () => {
     });
   });
 
-  it('waits while Harbor is read-only in the middle of it', async () => {
+  it('waits while Harbor is read-only in the middle of it', { timeout: 60_000 + outageMs }, async () => {
     atRequest(4, isBlobPut, () => {
       front.state.knobs.readOnly = true;
-      setTimeout(() => (front.state.knobs.readOnly = false), 1_500);
+      setTimeout(() => (front.state.knobs.readOnly = false), outageMs / 2);
     });
     expect(await loadBundle({ ...into(await apps(8)), wait: {} })).toMatchObject({ images: 8, missing: [] });
     expect(new Set(waited())).toEqual(new Set(['READ_ONLY']));
   });
+
+  it(
+    'waits while everything is answered with 503 in the middle of it',
+    { timeout: 60_000 + 2 * outageMs },
+    async () => {
+      let uploads = 0;
+      let isOut = false;
+      front.intercept = ({ method = '', url = '' }, response) => {
+        if (isBlobPut(method, url) && ++uploads === 4) {
+          isOut = true;
+          setTimeout(() => (isOut = false), outageMs);
+        }
+        if (isOut) sendError(response, 503, 'SERVICE_UNAVAILABLE', 'service unavailable');
+        return isOut;
+      };
+      expect(await loadBundle({ ...into(await apps(8)), wait: {} })).toMatchObject({ images: 8, missing: [] });
+      expect(front.requests.some(({ status }) => status === 503)).toBe(true);
+    },
+  );
 
   it('goes on in the same run when Harbor has restarted in the middle, and sends only what was under way again', async () => {
     const bundle = await apps(10, 60_000);
