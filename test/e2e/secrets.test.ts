@@ -13,7 +13,6 @@ import { FixedCredentials } from '../../src/oci-client/credentials.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import { json, profileUid, startPalette, stopPalettes } from '../palette/palette-server.ts';
 import { CertificateAuthority } from '../support/certificates.ts';
-import { makeCredentialHelpers } from '../support/credential-helper.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { startEdgeBundle } from '../support/edge-bundle.ts';
 import { type ForwardProxy, startForwardProxy } from '../support/forward-proxy.ts';
@@ -24,44 +23,24 @@ import { ProcessWatch } from '../support/process-watch.ts';
 import { quotingRegistry } from '../support/quoting-registry.ts';
 import { declaring, podTemplate, profileJson, writePack } from '../support/sample-packs.ts';
 import { type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts';
-import { formsIn, searchFolder, secretForms } from '../support/secret-search.ts';
+import { formsIn, searchFolder } from '../support/secret-search.ts';
 import { startTokenServer, type TokenServer } from '../support/token-server.ts';
+import { loginSources } from './login-sources.ts';
+import {
+  apiKey,
+  forms,
+  harborAdmin,
+  identityToken,
+  manyLines,
+  passwords,
+  proxyLogin,
+  variable,
+  variableDefault,
+  wrongPassword,
+} from './secret-values.ts';
 
-/** With what gets lost, or another form, where text is encoded or quoted. */
-const secretOf = (name: string): string => `${name} "p@ss/w+rd" \\100% ü?`;
-
-const keyLine = 'MIIEvgIBADANBgkqhkiG9w0BAQEFAASC';
-const manyLines = `-----BEGIN KEY-----\n${keyLine.repeat(3)}\n-----END KEY-----`;
-const googleKey = { type: 'service_account', private_key: manyLines };
-
-/** The password of each user, and what else is secret. */
-const passwords = {
-  'file-user': secretOf('file'),
-  'env-user': secretOf('env'),
-  'stdin-user': secretOf('stdin'),
-  'cred-user': secretOf('cred'),
-  'docker-user': secretOf('docker'),
-  'helper-user': secretOf('helper'),
-  _json_key: JSON.stringify(googleKey),
-} as const;
-const wrongPassword = secretOf('wrong');
-const identityToken = 'identity-token-0123456789abcdef';
-const harborAdmin = { name: 'admin', password: secretOf('harbor'), admin: true };
-const proxyLogin = { user: 'proxy-user', password: secretOf('proxy') };
+/** A profile of Palette whose key is refused, and quoted. */
 const refusedUid = '65000000000000000000000f';
-const apiKey = 'PaletteKey0123456789abcdefghijkl';
-const variable = secretOf('variable');
-const variableDefault = secretOf('default');
-
-const forms = [
-  ...Object.entries(passwords).flatMap(([user, password]) => secretForms(password, user)),
-  ...['file-user', 'admin'].flatMap((user) => secretForms(wrongPassword, user)),
-  ...secretForms(harborAdmin.password, harborAdmin.name),
-  ...secretForms(proxyLogin.password, proxyLogin.user),
-  ...[identityToken, apiKey, variable, variableDefault, manyLines].flatMap((secret) => secretForms(secret)),
-  // What would be left of one where text is cut off.
-  ...['p@ss/w', apiKey.slice(0, 12), keyLine],
-];
 
 let authority: CertificateAuthority;
 let tokens: TokenServer;
@@ -214,14 +193,6 @@ const fileLogin = (file: string, user = 'file-user'): string[] => [
   ...['--username', user, '--password-file', join(given, file)],
 ];
 
-/** Docker's configuration, in a folder of its own. @returns the environment that names it */
-async function dockerConfig(name: string, config: object): Promise<Record<string, string>> {
-  const path = join(given, name);
-  await mkdir(path);
-  await writeFile(join(path, 'config.json'), JSON.stringify(config));
-  return { DOCKER_CONFIG: path };
-}
-
 const paletteArgs = (): string[] => [
   ...['--palette-endpoint', 'https://palette.test', '--palette-profile', profileUid],
   ...['--palette-api-key-file', join(given, 'api-key'), '--var-file', join(given, 'variables.json')],
@@ -239,75 +210,8 @@ function writeCharts(templates: Readonly<Record<string, string>>): void {
 describe.concurrent(
   'a login by which a build reads from a registry with tokens, through a proxy with a password',
   () => {
-    it.each<[name: string, user: string, prepare: () => Promise<{ args: string[]; options: RunOptions }>]>([
-      ['from a file', 'file-user', () => Promise.resolve({ args: fileLogin('file-user'), options: {} })],
-      [
-        'from the environment',
-        'env-user',
-        () => {
-          const env = { EDGE_BUNDLE_USERNAME: 'env-user', EDGE_BUNDLE_PASSWORD: passwords['env-user'] };
-          return Promise.resolve({ args: [], options: { env } });
-        },
-      ],
-      [
-        'from standard input',
-        'stdin-user',
-        () => {
-          const args = ['--username', 'stdin-user', '--password-stdin'];
-          return Promise.resolve({ args, options: { input: `${passwords['stdin-user']}\n` } });
-        },
-      ],
-      [
-        'from a credentials file',
-        'cred-user',
-        async () => {
-          const path = join(given, 'credentials.json');
-          const entry = { endpoint: 'source.test', username: 'cred-user', password: passwords['cred-user'] };
-          await writeFile(path, JSON.stringify({ image: [entry] }));
-          return { args: ['--cred-file', path], options: {} };
-        },
-      ],
-      [
-        'from a credentials file, as a key of Google',
-        '_json_key',
-        async () => {
-          const path = join(given, 'google.json');
-          const entry = { endpoint: 'source.test', username: '_json_key', password: googleKey };
-          await writeFile(path, JSON.stringify({ image: [entry] }));
-          return { args: ['--cred-file', path], options: {} };
-        },
-      ],
-      [
-        "from Docker's configuration",
-        'docker-user',
-        async () => {
-          const auth = Buffer.from(`docker-user:${passwords['docker-user']}`).toString('base64');
-          return { args: [], options: { env: await dockerConfig('docker', { auths: { 'source.test': { auth } } }) } };
-        },
-      ],
-      [
-        'as an identity token',
-        'token-user',
-        async () => {
-          const auths = { 'source.test': { identitytoken: identityToken } };
-          return { args: [], options: { env: await dockerConfig('identity', { auths }) } };
-        },
-      ],
-      [
-        'from a credential helper',
-        'helper-user',
-        async () => {
-          const helpers = await makeCredentialHelpers(given);
-          const answer = { Username: 'helper-user', Secret: passwords['helper-user'] };
-          await writeFile(join(given, 'helper.json'), JSON.stringify(answer));
-          await helpers.add('vault', `cat > /dev/null; cat '${join(given, 'helper.json')}'`);
-          const { DOCKER_CONFIG = '' } = await dockerConfig('helper', { credHelpers: { 'source.test': 'vault' } });
-          const PATH = `${helpers.environment.PATH ?? ''}:${process.env.PATH ?? ''}`;
-          return { args: [], options: { env: { DOCKER_CONFIG, PATH } } };
-        },
-      ],
-    ])('%s works', async (_name, user, prepare) => {
-      const { args, options } = await prepare();
+    it.each(loginSources)('%s works', async (_name, user, prepare) => {
+      const { args, ...options } = await prepare(given);
       const { exitCode, stderr, stdout } = await build([app(), ...args], user.replace('_', ''), options);
       expect(stderr).not.toContain('"level":"error"');
       expect(exitCode).toBe(0);
