@@ -86,7 +86,7 @@ export interface BuildResult {
     readonly referenced: number;
     /** What is in the bundle: each blob once. */
     readonly stored: number;
-    /** What neither the bundle nor its base has a second time. */
+    /** `referenced`, less what is in the bundle and what its base has for it. */
     readonly saved: number;
     /** Of blobs; less than `stored` where it went on from an earlier run, or reused what was there. */
     readonly downloaded: number;
