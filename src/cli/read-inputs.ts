@@ -44,11 +44,12 @@ export async function withResolved<T>(
   const helm = new HelmFinder({ helm: args.helm, environment, signal });
   // It runs while all the rest is loaded and read.
   helm.prepare();
-  const profiles = await readInputs(args, terminal);
-  const { resolveProfiles } = await import('../resolve/resolve-profiles.ts');
-  const kubeVersion = args['kube-version'];
-  const tools = await openPackages(args, profiles, terminal);
+  let tools: OpenPackages | undefined;
   try {
+    const profiles = await readInputs(args, terminal);
+    const { resolveProfiles } = await import('../resolve/resolve-profiles.ts');
+    const kubeVersion = args['kube-version'];
+    tools = await openPackages(args, profiles, terminal);
     const resolved = await resolveProfiles({
       profiles,
       packages: tools.packages,
@@ -64,7 +65,7 @@ export async function withResolved<T>(
     for (const warning of resolved.warnings) progress.warn(warning);
     return await use({ profiles, resolved });
   } finally {
-    await tools.close();
+    await Promise.all([helm.close(), tools?.close()]);
   }
 }
 
