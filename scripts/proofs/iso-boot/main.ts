@@ -8,6 +8,7 @@ import { bootReport } from '../../../test/support/installer-iso.ts';
 import { Processes } from '../../support/processes.ts';
 import { makeInstaller } from './installer.ts';
 import { type Firmware, Machine } from './machine.ts';
+import { measure } from './measure.ts';
 import { generatedLayers, makeBundle, realLayers } from './make-bundle.ts';
 
 const cache = join(process.cwd(), '.cache/iso-proof');
@@ -39,6 +40,7 @@ async function proveBoot(installer: string, layers: Awaited<ReturnType<typeof re
   const bundle = await makeBundle(join(cache, 'large'), 'large', [layers, generated.slice(0, 4), generated.slice(4)]);
   const { size } = await stat(bundle);
   ensure(size >= 4.5 * gigabyte, `the bundle has ${size} bytes, at least 4.5 GB`);
+  await proveCreate(bundle);
   await rm(iso, { force: true });
   const started = performance.now();
   await run('iso', 'embed', bundle, '--iso', installer, '--out', iso, '--quiet');
@@ -52,6 +54,28 @@ async function proveBoot(installer: string, layers: Awaited<ReturnType<typeof re
   console.log((await run('iso', 'inspect', iso, '--quiet')).replace(/^/gm, '    '));
   for (const firmware of ['BIOS', 'UEFI'] as const) await boot(firmware, iso);
   await rm(iso);
+}
+
+/** What `iso create` costs, beside `cp` of what it makes. */
+async function proveCreate(bundle: string): Promise<void> {
+  const [iso, copy] = [join(cache, 'data.iso'), join(cache, 'copy.iso')];
+  const { seconds, writtenBytes, peakBytes } = await measure([
+    'iso',
+    'create',
+    bundle,
+    '--out',
+    iso,
+    '--force',
+    '--quiet',
+  ]);
+  const { size } = await stat(iso);
+  const { durationMs } = await processes.run('cp', ['--reflink=never', iso, copy]);
+  await rm(copy);
+  await rm(iso);
+  const [share, times] = [writtenBytes / size, (seconds * 1000) / durationMs];
+  ensure(share <= 1.02, `iso create writes ${share.toFixed(4)} times the ISO`);
+  ensure(peakBytes < 200_000_000, `in ${Math.round(peakBytes / 1e6)} MB of memory`);
+  say(`  it takes ${times.toFixed(2)} times as long as cp of the ISO (${seconds.toFixed(1)} s)`);
 }
 
 async function boot(firmware: Firmware, iso: string): Promise<void> {
