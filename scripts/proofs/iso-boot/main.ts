@@ -167,12 +167,12 @@ const layers = await realLayers(
   ['./usr/bin/*', './usr/lib/x86_64-linux-gnu/lib*'],
   join(cache, 'layers'),
 );
-if (only !== 'first-boot') {
-  say('iso embed of 4.5 GB');
-  await proveBoot(installer, layers);
-}
 if (only !== 'boot') {
   say('first boot');
   await proveFirstBoot(installer, layers);
+}
+if (only !== 'first-boot') {
+  say('iso embed of 4.5 GB');
+  await proveBoot(installer, layers);
 }
 say('done');
