@@ -27,7 +27,9 @@ export function packTree(
   const files = [...tree].map(([path, { content, isExecutable }]): TarEntry => {
     return { path: `${name}/${path}`, content, mode: isExecutable ? 0o755 : 0o644, modifiedS };
   });
-  const tar = writeTar([...folders, ...files]);
+  // Each folder right before what is in it: tar sets a folder's time when it leaves it.
+  const entries = [...folders, ...files].sort((one, other) => (one.path < other.path ? -1 : 1));
+  const tar = writeTar(entries);
   if (format === 'tar.gz') return gzipSync(tar, { level: 9 });
   const frames: Buffer[] = [];
   for (let offset = 0; offset < tar.byteLength; offset += frameBytes) {

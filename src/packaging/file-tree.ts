@@ -17,8 +17,6 @@ export type FileTree = ReadonlyMap<string, TreeFile>;
 export interface WriteTreeOptions {
   /** Of all files and folders, in seconds since 1970. */
   readonly sourceDateEpoch: number;
-  /** Tells that a folder that is there already is one of these, and may be replaced. */
-  readonly marker: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,7 +45,6 @@ export function foldersOf(tree: FileTree): readonly string[] {
 export async function writeTree(path: string, tree: FileTree, options: WriteTreeOptions): Promise<void> {
   const [partial, old] = [`${path}.partial`, `${path}.old`];
   try {
-    await ensureReplaceable(path, options.marker);
     await rm(partial, { recursive: true, force: true });
     await writeFiles(partial, tree, options);
     // What a run that was killed here left.
@@ -62,10 +59,15 @@ export async function writeTree(path: string, tree: FileTree, options: WriteTree
   }
 }
 
-async function ensureReplaceable(path: string, marker: string): Promise<void> {
+/**
+ * Ensures that at `path` is nothing, or what `writeTree` has made there before.
+ *
+ * @throws EdgeBundleError FILE_FAILED where something else is there
+ */
+export async function ensureReplaceable(path: string, marker: string): Promise<void> {
   const found = await readdir(path).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    throw fileError(error, `cannot read '${path}'`);
   });
   if (found === undefined || found.length === 0) return;
   if ((await stat(join(path, marker)).catch(() => undefined)) !== undefined) return;

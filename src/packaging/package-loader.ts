@@ -4,12 +4,13 @@ import { join } from 'node:path';
 
 import { EdgeBundleError, throwIfAborted } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
+import { withFileLock } from '../files/file-lock.ts';
 import { fileError } from '../files/file-error.ts';
 import { type Application, readApplication } from './application.ts';
 import { type ArchiveFormat, packTree } from './archive.ts';
 import type { ComponentCache } from './component-cache.ts';
 import { components, type LoaderArchitecture, minGlibc } from './components.ts';
-import { checksums, type FileTree, type TreeFile, writeTree } from './file-tree.ts';
+import { checksums, type FileTree, ensureReplaceable, type TreeFile, writeTree } from './file-tree.ts';
 import { readNode, readSharedLibraries, type Runtime } from './runtime.ts';
 import { type SbomPackage, writeSbom } from './sbom.ts';
 
@@ -45,43 +46,49 @@ const marker = 'SHA256SUMS';
  * Makes the folder `edge-bundle-loader-<version>-linux-<architecture>` that runs on a host without Node.js: this command
  * line, Node.js, what both need, and the licences. The same inputs give the same bytes, modes and times.
  *
- * @throws EdgeBundleError TOOL_FAILED, DIGEST_MISMATCH, FILE_FAILED, NO_SPACE, UNSUPPORTED, ABORTED
+ * @throws EdgeBundleError TOOL_FAILED, DIGEST_MISMATCH, FILE_FAILED, NO_SPACE, UNSUPPORTED, LOCKED, ABORTED
  */
 export async function packageLoader(options: PackageLoaderOptions): Promise<LoaderPackage> {
   const { architecture, out, cache, archive, sourceDateEpoch = 0, signal } = options;
   const application = await readApplication();
-  const node = await readNode({ architecture, cache, signal });
-  const libraries = await readSharedLibraries({ architecture, cache, signal });
-  throwIfAborted(signal);
   const name = `edge-bundle-loader-${application.manifest.version}-linux-${architecture}`;
-  const tree = treeOf(application, { architecture, name, node, libraries, sourceDateEpoch });
-  const bytes = [...tree.values()].reduce((sum, { content }) => sum + content.byteLength, 0);
-  if (bytes > maxPackageBytes) {
-    throw new EdgeBundleError(
-      'UNSUPPORTED',
-      `the package would have ${bytes} bytes; at most ${maxPackageBytes} are meant`,
-    );
-  }
   const path = join(out, name);
   await mkdir(out, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, `cannot make the folder '${out}'`);
   });
-  await writeTree(path, tree, { sourceDateEpoch, marker, signal });
-  const archivePath = archive === undefined ? undefined : `${path}.${archive}`;
-  if (archive !== undefined && archivePath !== undefined) {
-    await writeFileAtomic(archivePath, packTree(name, tree, { format: archive, sourceDateEpoch }));
-  }
-  return {
-    path,
-    archive: archivePath,
-    version: application.manifest.version,
-    node: components[architecture].node.version,
-    files: tree.size,
-    bytes,
-    sha256: createHash('sha256')
-      .update(tree.get(marker)?.content ?? '')
-      .digest('hex'),
-  };
+  return withFileLock(`${path}.lock`, { signal }, async () => {
+    await ensureReplaceable(path, marker);
+    const node = await readNode({ architecture, cache, signal });
+    const libraries = await readSharedLibraries({ architecture, cache, signal });
+    throwIfAborted(signal);
+    const tree = treeOf(application, { architecture, name, node, libraries, sourceDateEpoch });
+    const bytes = ensureSmall(tree);
+    await writeTree(path, tree, { sourceDateEpoch, signal });
+    const archivePath = archive === undefined ? undefined : `${path}.${archive}`;
+    if (archive !== undefined && archivePath !== undefined) {
+      await writeFileAtomic(archivePath, packTree(name, tree, { format: archive, sourceDateEpoch }));
+    }
+    return {
+      path,
+      archive: archivePath,
+      version: application.manifest.version,
+      node: components[architecture].node.version,
+      files: tree.size,
+      bytes,
+      sha256: createHash('sha256')
+        .update(tree.get(marker)?.content ?? '')
+        .digest('hex'),
+    };
+  });
+}
+
+function ensureSmall(tree: FileTree): number {
+  const bytes = [...tree.values()].reduce((sum, { content }) => sum + content.byteLength, 0);
+  if (bytes <= maxPackageBytes) return bytes;
+  throw new EdgeBundleError(
+    'UNSUPPORTED',
+    `the package would have ${bytes} bytes; at most ${maxPackageBytes} are meant`,
+  );
 }
 
 interface Parts {

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { ComponentCache } from '../../src/packaging/component-cache.ts';
 import type { LoaderPackage } from '../../src/packaging/package-loader.ts';
 import { expectError } from '../support/expect-error.ts';
 import { sha256 } from '../support/graphs.ts';
@@ -17,7 +18,7 @@ let version: string;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  made = await makeLoaderPackage(join(folder, 'one'), { sourceDateEpoch: modifiedS });
+  made = await makeLoaderPackage(join(folder, 'one'), { archive: 'tar.zst', sourceDateEpoch: modifiedS });
   ({ version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
   });
@@ -49,8 +50,9 @@ describe('a loader package', () => {
   it('is the same, bytes, modes and times, whenever and wherever it is made', async () => {
     const umask = process.umask(0o077);
     try {
-      const again = await makeLoaderPackage(join(folder, 'two'), { sourceDateEpoch: modifiedS });
+      const again = await makeLoaderPackage(join(folder, 'two'), { archive: 'tar.zst', sourceDateEpoch: modifiedS });
       expect(again.sha256).toBe(made.sha256);
+      expect(sha256(await readFile(again.archive ?? ''))).toBe(sha256(await readFile(made.archive ?? '')));
     } finally {
       process.umask(umask);
     }
@@ -112,6 +114,60 @@ describe('a loader package', () => {
     await writeFile(join(place, 'letter.txt'), 'dear');
     await expectError('FILE_FAILED', 'something else', () => makeLoaderPackage(join(folder, 'taken')));
     expect(await readdir(join(folder, 'taken'))).toEqual([basename(made.path)]);
+  });
+});
+
+describe('two runs at once', () => {
+  it('are one too many', async () => {
+    const runs = await Promise.allSettled([1, 2].map(() => makeLoaderPackage(join(folder, 'race'))));
+    const failed = runs.find((run) => run.status === 'rejected');
+    expect(runs.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(failed?.reason).toMatchObject({ code: 'LOCKED' });
+    expect(await readdir(join(folder, 'race'))).toEqual([basename(made.path)]);
+    await rm(join(folder, 'race'), { recursive: true });
+  });
+});
+
+describe('an archive', () => {
+  it('has the same files, modes and times', async () => {
+    expect(made.archive).toBe(`${made.path}.tar.zst`);
+    await mkdir(join(folder, 'unpacked'));
+    const command = ['--zstd', '--preserve-permissions', '-xf', `${made.path}.tar.zst`];
+    runProgram('tar', command, { cwd: join(folder, 'unpacked') });
+    expect(await listTree(join(folder, 'unpacked', basename(made.path)))).toEqual(await listTree(made.path));
+    await rm(join(folder, 'unpacked'), { recursive: true });
+  });
+});
+
+describe('what is downloaded', () => {
+  const file = { name: 'no-such-tool', version: '1.0.0', integrity: `sha512-${'A'.repeat(86)}==` };
+
+  it('is refused where it is not what is expected, and asked for again', async () => {
+    const kept = await temporaryFolder();
+    await writeFile(join(kept, 'no-such-tool-1.0.0.tgz'), 'something else');
+    const asked: string[] = [];
+    // npm asks a registry that refuses connections.
+    const registry = process.env.npm_config_registry;
+    process.env.npm_config_registry = 'http://127.0.0.1:9/';
+    process.env.npm_config_fetch_retries = '0';
+    try {
+      const cache = new ComponentCache({ folder: kept, onDownload: ({ name }) => asked.push(name) });
+      await expectError('TOOL_FAILED', 'npm failed', () => cache.npmPackage(file));
+    } finally {
+      delete process.env.npm_config_fetch_retries;
+      if (registry === undefined) delete process.env.npm_config_registry;
+      else process.env.npm_config_registry = registry;
+    }
+    expect(asked).toEqual(['no-such-tool']);
+  });
+
+  it('may have been put there by hand', async () => {
+    const kept = await temporaryFolder();
+    const content = Buffer.from('by hand');
+    await writeFile(join(kept, 'tool-1.0.0.tgz'), content);
+    const integrity = `sha256-${Buffer.from(sha256(content).slice(7), 'hex').toString('base64')}`;
+    const cache = new ComponentCache({ folder: kept });
+    expect(await cache.npmPackage({ name: 'tool', version: '1.0.0', integrity })).toEqual(content);
   });
 });
 

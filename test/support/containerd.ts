@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,8 @@ export interface PullOptions {
 
 /** containerd runs as root alone. */
 export const canRunContainerd = process.getuid?.() === 0;
+/** What unpacking takes, which a container may not have. */
+export const canMount = canRunContainerd && spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 /** Debian's containerd, with folders and a socket of its own, and nothing that needs a kernel feature. */
 export class Containerd {
@@ -56,14 +58,20 @@ export class Containerd {
     return containerd;
   }
 
-  /** Pulls an image with all its platforms into a place that has nothing yet, and tells the digest that its name has there. */
-  async pull(reference: string, { hostsDirectory, login }: PullOptions): Promise<string> {
+  /** Fetches an image with all its platforms into a place that has nothing yet, and tells the digest that its name has there. */
+  async fetch(reference: string, { hostsDirectory, login }: PullOptions): Promise<string> {
+    return this.#get(['content', 'fetch', '--all-platforms'], reference, { hostsDirectory, login });
+  }
+
+  /** Pulls an image for this machine and unpacks it, as a kubelet has it done; that takes the right to mount. */
+  async pull(reference: string, options: PullOptions): Promise<string> {
+    return this.#get(['images', 'pull', '--snapshotter', 'native'], reference, options);
+  }
+
+  async #get(command: readonly string[], reference: string, { hostsDirectory, login }: PullOptions): Promise<string> {
     const namespace = `pull-${++this.#pulls}`;
     const credentials = login === undefined ? [] : ['--user', `${login.name}:${login.password}`];
-    await this.#ctr(namespace, [
-      ...['content', 'fetch', '--all-platforms', '--hosts-dir', hostsDirectory],
-      ...[...credentials, reference],
-    ]);
+    await this.#ctr(namespace, [...command, '--hosts-dir', hostsDirectory, ...credentials, reference]);
     const images = await this.#ctr(namespace, ['images', 'ls', `name==${reference}`]);
     return /sha256:[0-9a-f]{64}/.exec(images)?.[0] ?? '';
   }
