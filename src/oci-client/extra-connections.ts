@@ -15,7 +15,7 @@ const worthwhileGrowth = 1.15;
 const holdMs = 15_000;
 /** At this rate a connection is no bottleneck, and another one costs more than it brings. */
 const enoughBytesPerSecond = 48e6;
-/** A process that takes as much of a processor as this could not take more. */
+/** A process that is as busy as this could not take more. */
 const busyShare = 0.8;
 
 /** A connection besides a blob's own, for one piece. */
@@ -38,7 +38,7 @@ export class ExtraConnections {
   /** What is measured since `#startMs`, on the clock of performance.now(). */
   #bytes = 0;
   #startMs = 0;
-  #startCpu = process.cpuUsage();
+  #load = performance.eventLoopUtilization();
   /** What is compared with the next measurement, where the number has just been raised. */
   #trial: { readonly limit: number; readonly bytesPerSecond: number } | undefined;
   #isSettling = false;
@@ -51,11 +51,11 @@ export class ExtraConnections {
     const elapsedMs = nowMs - this.#startMs;
     if (elapsedMs < windowMs) return;
     // A window with a pause in it says nothing.
-    if (this.#isWanted && elapsedMs < 3 * windowMs) this.#adapt((this.#bytes * 1000) / elapsedMs, elapsedMs);
+    if (this.#isWanted && elapsedMs < 3 * windowMs) this.#adapt((this.#bytes * 1000) / elapsedMs, nowMs);
     this.#isWanted = false;
     this.#bytes = 0;
     this.#startMs = nowMs;
-    this.#startCpu = process.cpuUsage();
+    this.#load = performance.eventLoopUtilization();
   }
 
   /** One more, for a reader that could take more than comes; undefined where there is to be none now. */
@@ -87,21 +87,18 @@ export class ExtraConnections {
     this.#heldUntilMs = performance.now() + holdMs;
   }
 
-  #adapt(bytesPerSecond: number, elapsedMs: number): void {
+  #adapt(bytesPerSecond: number, nowMs: number): void {
     if (this.#isSettling) {
       this.#isSettling = false;
       return;
     }
-    const nowMs = performance.now();
     const trial = this.#trial;
     this.#trial = undefined;
     if (trial !== undefined && bytesPerSecond < trial.bytesPerSecond * worthwhileGrowth) {
       this.#limit = trial.limit;
       this.#heldUntilMs = nowMs + holdMs;
     }
-    // Not how long its thread was at work: on a machine that others use too, that counts the time in which they were.
-    const { user, system } = process.cpuUsage(this.#startCpu);
-    const isBusy = (user + system) / 1000 > busyShare * elapsedMs;
+    const isBusy = performance.eventLoopUtilization(this.#load).utilization > busyShare;
     if (nowMs < this.#heldUntilMs || this.#limit === maxExtra || isBusy || bytesPerSecond > enoughBytesPerSecond)
       return;
     this.#trial = { limit: this.#limit, bytesPerSecond };
