@@ -64,6 +64,10 @@ export {
 export { mergeBundles, type MergeEvent, type MergeOptions, type MergeResult } from './delta/merge-bundles.ts';
 export { EdgeBundleError, type ErrorCode, exitCodes, isEdgeBundleError } from './errors.ts';
 export { fetchAuthority, type FetchAuthorityOptions } from './harbor/fetch-authority.ts';
+export type { FirstBootConfig } from './first-boot/config-schema.ts';
+export { firstBoot, type FirstBootOptions } from './first-boot/first-boot.ts';
+export { readFirstBootConfig } from './first-boot/read-config.ts';
+export type { FirstBootEvent } from './first-boot/reporter.ts';
 export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.ts';
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';
 export { HelmFinder } from './helm/helm-finder.ts';
@@ -131,9 +135,12 @@ export {
   readProfile,
   type ReferenceList,
 } from './profile/profile.ts';
+export { preflight, type PreflightOptions } from './preflight/preflight.ts';
 export type { ProfileDocument } from './profile/profile-document.ts';
 export { PackFolder } from './profile/packs/pack-folder.ts';
 export { PackRegistry } from './profile/packs/pack-registry.ts';
+export type { FirstBootStatus } from './report/first-boot-status.ts';
+export type { Check } from './report/preflight-check.ts';
 export { type BundledGraph, inspectDocument, readBundleGraphs } from './report/bundle-contents.ts';
 export { checkImages, type CheckedImages, type ImageRegistries, type MissingImage } from './resolve/check-images.ts';
 export type { NamedImage } from './resolve/image-set.ts';

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 import { z } from 'zod';
@@ -11,6 +12,7 @@ export interface BlockDevice {
   readonly path: string;
   /** `8:17`, as in /proc/self/mountinfo. */
   readonly number: string;
+  /** Empty where there is none, or none that is known. */
   readonly fileSystem: string;
   /** Of the file system and of the GPT partition, where they have one. */
   readonly labels: readonly string[];
@@ -56,8 +58,8 @@ const rowSchema: z.ZodType<Row> = z.object({
 const listSchema = z.object({ blockdevices: z.array(rowSchema) });
 
 /**
- * The file systems on this host's disks, as `lsblk` of util-linux knows them: from udev or, where there is none, from the
- * disks themselves.
+ * The disks of this host and what is on them, as `lsblk` of util-linux knows it from udev; where there is none, as `blkid` finds
+ * it on the disks themselves.
  *
  * @throws EdgeBundleError FILE_FAILED where `lsblk` is not there or fails, ABORTED
  */
@@ -75,7 +77,20 @@ export async function listBlockDevices(signal?: AbortSignal): Promise<readonly B
       cause,
     });
   }
-  return parseBlockDevices(output);
+  const devices = parseBlockDevices(output);
+  if (existsSync('/run/udev/data')) return devices;
+  // Without udev nobody has looked at the disks yet.
+  return Promise.all(devices.map(async (device) => (device.fileSystem === '' ? probe(device, signal) : device)));
+}
+
+/** What `blkid` finds on the disk itself. What it cannot read, or does not know, has no file system for us. */
+async function probe(device: BlockDevice, signal: AbortSignal | undefined): Promise<BlockDevice> {
+  const options = { env: { PATH: systemPath, LC_ALL: 'C' }, timeout: timeoutMs, ...(signal && { signal }) };
+  const args = ['--probe', '--output', 'export', '--', device.path];
+  const { stdout } = await promisify(execFile)('blkid', args, options).catch(() => ({ stdout: '' }));
+  const value = (name: string): string => new RegExp(`^${name}=(.+)$`, 'm').exec(stdout)?.[1] ?? '';
+  const labels = [value('LABEL'), value('PART_ENTRY_NAME')].map((text) => text.replace(/\\(.)/g, '$1'));
+  return { ...device, fileSystem: value('TYPE'), labels: labels.filter((text) => text !== '') };
 }
 
 /** @throws EdgeBundleError FILE_FAILED where that is not the JSON of `lsblk` */
@@ -93,7 +108,6 @@ function devicesOf(row: Row, isOnRemovable: boolean): readonly BlockDevice[] {
   const { path, fstype, label, partlabel, type } = row;
   const isRemovable = isOnRemovable || row.rm === true || row.hotplug === true || type === 'rom';
   const below = (row.children ?? []).flatMap((child) => devicesOf(child, isRemovable));
-  if (typeof fstype !== 'string' || fstype === '') return below;
   const labels = [label, partlabel].filter((text) => typeof text === 'string' && text !== '') as readonly string[];
-  return [{ path, number: row['maj:min'], fileSystem: fstype, labels, isRemovable }, ...below];
+  return [{ path, number: row['maj:min'], fileSystem: fstype ?? '', labels, isRemovable }, ...below];
 }
