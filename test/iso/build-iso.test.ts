@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
+import { bootReport } from '../support/boot-report.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { blob, image, noise, pushAll } from '../support/graphs.ts';
-import { bootReport, installerIso } from '../support/installer-iso.ts';
+import { installerIso } from '../support/installer-iso.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const script = fileURLToPath(new URL('../../scripts/build-iso', import.meta.url));

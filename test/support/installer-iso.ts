@@ -49,15 +49,6 @@ export async function installerIso(files: Readonly<Record<string, string>> = {})
   return iso;
 }
 
-/** What xorriso says of boot records and volume, without where the image is. */
-export function bootReport(iso: string): string {
-  const report = (...commands: string[]): string =>
-    runProgram('xorriso', ['-no_rc', '-indev', iso, ...commands]).toString();
-  return report('-report_el_torito', 'as_mkisofs')
-    .replaceAll(iso, 'ISO')
-    .replaceAll(/--interval:[^ \n]*/g, '--interval');
-}
-
 /** The bytes of a file on an ISO, as xorriso extracts them. */
 export async function extractFrom(iso: string, path: string): Promise<string> {
   const out = join(await temporaryFolder(), 'out');

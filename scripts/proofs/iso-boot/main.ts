@@ -4,7 +4,7 @@ import { mkdir, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 
 import { edgeBundle } from '../../../test/support/edge-bundle.ts';
-import { bootReport } from '../../../test/support/installer-iso.ts';
+import { bootReport } from '../../../test/support/boot-report.ts';
 import { Processes } from '../../support/processes.ts';
 import { makeInstaller } from './installer.ts';
 import { type Firmware, Machine } from './machine.ts';
