@@ -1,6 +1,7 @@
 import { parseAllDocuments, type Tags } from 'yaml';
 import { z } from 'zod';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { sortMembers } from './go-json.ts';
 
@@ -79,8 +80,10 @@ export function readChartMetadata(chartYaml: Buffer, requirements: Buffer | unde
 function readMapping(bytes: Buffer, where: string): object {
   if (bytes.byteLength > maxBytes)
     throw invalid(where, `it has ${bytes.byteLength} bytes; at most ${maxBytes} are read`);
+  const text = bytes.toString('utf8');
+  if (isNestedTooDeep(text)) throw invalid(where, 'it is nested too deep');
   const options = { version: '1.1', uniqueKeys: false, logLevel: 'error', prettyErrors: false } as const;
-  const [document] = parseAllDocuments(bytes.toString('utf8'), { ...options, customTags: withoutTimes });
+  const [document] = parseAllDocuments(text, { ...options, customTags: withoutTimes });
   const [error] = document?.errors ?? [];
   if (error !== undefined) throw invalid(where, error.message, error);
   try {

@@ -18,20 +18,34 @@ export const bundleNamePattern = /^(?=.{1,63}$)[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 /** What a file of a bundle can be called: one name in a folder, of letters that mean nothing to a shell or a terminal. */
 export const bundleFilePattern = /^(?!\.{1,2}$)(?!-)[A-Za-z0-9._@+~-]{1,128}$/;
 
+/** What has a grammar elsewhere, all of it in ASCII: no spaces, no control characters. */
+function token(maxLength: number): z.ZodString {
+  return z
+    .string()
+    .max(maxLength)
+    .regex(/^[!-~]+$/, { error: 'expected printable ASCII without spaces' });
+}
+
+/** What people read, as whoever wrote the profile has it: nothing that would drive a terminal, or turn the direction of text. */
+const shownText = z
+  .string()
+  .max(4096)
+  .regex(/^[^\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u, { error: 'it has control characters' });
+
 /** Where a reference was found. `class` says how sure it is that the cluster asks for it. */
 const sourceSchema = z.object({
-  profile: z.string(),
-  pack: z.string().optional(),
-  chart: z.string().optional(),
-  path: z.string(),
+  profile: shownText,
+  pack: shownText.optional(),
+  chart: shownText.optional(),
+  path: shownText,
   class: z.enum(['declared', 'rendered', 'referenced', 'inferred']),
 });
 
 const named = {
   /** In normal form: `docker.io/library/nginx:1.27`. */
-  reference: z.string().min(1).max(1024),
+  reference: token(1024),
   digest: digestSchema,
-  mediaType: z.string().min(1).max(255),
+  mediaType: token(255),
   /** Of the manifest or index itself, in bytes. */
   size: z.int().nonnegative(),
 };
@@ -45,8 +59,8 @@ const contentSchema = z.object({
 
 const packaged = {
   kind: z.enum(['chart', 'pack']),
-  name: z.string().min(1).max(255),
-  version: z.string().min(1).max(128),
+  name: token(255),
+  version: token(128),
   ...named,
 };
 
@@ -89,10 +103,10 @@ const membersSchema = z.object({
   formatVersion: z.literal(bundleFormatVersion),
   name: z.string().regex(bundleNamePattern),
   /** `linux/amd64`; empty where indexes were kept as they are. */
-  platforms: listOf(z.string()),
+  platforms: listOf(token(255)),
   /** The time stamp of the file's entries, in seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH). */
   sourceDateEpoch: z.int().nonnegative().max(0o77777777777),
-  profiles: listOf(z.object({ name: z.string(), version: z.string().optional(), digest: digestSchema })),
+  profiles: listOf(z.object({ name: shownText, version: shownText.optional(), digest: digestSchema })),
   images: listOf(contentSchema),
   charts: listOf(chartSchema),
   /** Signatures, attestations and SBOMs, each behind what it is about; absent where there are none. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { LineCounter, parseDocument } from 'yaml';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 import { type FirstBootConfig, firstBootConfigSchema } from './config-schema.ts';
@@ -35,6 +36,7 @@ export function parseFirstBootConfig(text: string, where: string): FirstBootConf
 }
 
 function parseText(text: string, where: string): unknown {
+  if (isNestedTooDeep(text)) throw invalid(where, ['it is nested too deep']);
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', stringKeys: true, lineCounter });
   if (document.errors.length > 0) {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 
 import { isMap, parseDocument } from 'yaml';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 
@@ -29,7 +30,7 @@ export async function installerConfig(
     throw fileError(error, `cannot read '${file}'`);
   });
   const value = Buffer.from(publicPem(file, pem)).toString('base64');
-  const document = parseDocument(present);
+  const document = parseDocument(isNestedTooDeep(present) ? '[' : present);
   if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) {
     throw new EdgeBundleError('CONFIG_INVALID', "the ISO's .edge_custom_config.yaml cannot be read as YAML");
   }

@@ -1,6 +1,7 @@
 import { parse } from 'yaml';
 import { z } from 'zod';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { isRepositoryName, parseRegistry, type Reference } from './reference.ts';
 
@@ -42,7 +43,7 @@ const userDataSchema = z.object({
 export function parseMappingRules(text: string, origin: string): readonly MappingRule[] {
   let document: unknown;
   try {
-    document = parse(text);
+    document = isNestedTooDeep(text) ? undefined : parse(text, { logLevel: 'silent' });
   } catch {
     // User data holds passwords, and the message of the parser would quote them.
     throw new EdgeBundleError('CONFIG_INVALID', `${origin} holds no mapping rules: it is not YAML`);

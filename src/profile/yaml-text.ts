@@ -1,5 +1,6 @@
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type SchemaOptions, visit } from 'yaml';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { type EdgeBundleError, errorMessage } from '../errors.ts';
 import { inexactNumber } from './inexact-number.ts';
 import { maskMacros } from './macros/macro-text.ts';
@@ -37,6 +38,10 @@ export function parseYaml(text: string, where: string, options: YamlOptions = {}
   if (bytes > maxYamlBytes) {
     const reason = `has ${bytes} bytes; at most ${maxYamlBytes} bytes of YAML are read`;
     return { documents: [], startsWithMapping: true, problems: [problem(where, reason)], warnings: [] };
+  }
+  if (isNestedTooDeep(text)) {
+    const problems = [problem(where, 'is nested too deep')];
+    return { documents: [], startsWithMapping: true, problems, warnings: [] };
   }
   const simple = readSimpleYaml(text, options);
   if (simple !== undefined) {

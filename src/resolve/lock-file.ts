@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError, errorMessage, systemErrorCode } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
 import { fileError } from '../files/file-error.ts';
@@ -54,7 +55,9 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
 
 function parseLock(text: string, path: string): z.infer<typeof lockSchema> {
   try {
-    return lockSchema.parse(parse(text, { stringKeys: true, maxAliasCount: 0 }));
+    return lockSchema.parse(
+      parse(isNestedTooDeep(text) ? '[' : text, { stringKeys: true, maxAliasCount: 0, logLevel: 'silent' }),
+    );
   } catch (cause) {
     const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);
     throw new EdgeBundleError('CONFIG_INVALID', `the lock file '${path}' cannot be read: ${reason}`, {

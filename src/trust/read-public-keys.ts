@@ -3,6 +3,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
+import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { type PublicKey, publicKeyOf } from './public-key.ts';
 
@@ -75,6 +76,7 @@ function keyFrom(name: string, create: () => KeyObject): PublicKey {
 }
 
 function installerKey(name: string, text: string): string {
+  if (isNestedTooDeep(text)) throw noKey(name);
   let value: unknown;
   try {
     value = parse(text, { maxAliasCount: 0, logLevel: 'silent' });

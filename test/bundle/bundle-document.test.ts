@@ -63,7 +63,9 @@ const document: BundleDocument = {
 const hex = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 const digest = hex.map((digits): `sha256:${string}` => `sha256:${digits}`);
 const size = fc.nat(Number.MAX_SAFE_INTEGER);
-const anyText = fc.string({ unit: 'binary', maxLength: 20 });
+const anyText = fc
+  .string({ unit: 'grapheme', maxLength: 20 })
+  .filter((text) => /^[^\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u.test(text));
 const source = fc.record(
   {
     profile: anyText,
@@ -74,7 +76,7 @@ const source = fc.record(
   },
   { requiredKeys: ['profile', 'path', 'class'] },
 );
-const someText = anyText.filter((text) => text !== '');
+const someText = fc.stringMatching(/^[!-~]{1,20}$/);
 const contentMembers = {
   reference: someText,
   digest,
@@ -91,7 +93,7 @@ const chart = fc.record({
 const anyDocument: fc.Arbitrary<BundleDocument> = fc.record({
   formatVersion: fc.constant(1),
   name: fc.stringMatching(/^[a-z0-9]{1,10}([._-][a-z0-9]{1,10}){0,3}$/),
-  platforms: fc.array(anyText, { maxLength: 3 }),
+  platforms: fc.array(someText, { maxLength: 3 }),
   sourceDateEpoch: fc.nat(0o77777777777),
   profiles: fc.array(fc.record({ name: anyText, version: anyText, digest }, { requiredKeys: ['name', 'digest'] }), {
     maxLength: 3,

@@ -134,7 +134,7 @@ function contentTargets(folder: string): FuzzTarget[] {
     {
       name: 'tar',
       seeds: [tar],
-      parse: (input) => readArchive(input, { where: 'archive', maxBytes: 8 * 1024 * 1024 }),
+      parse: (input) => readArchive(gzipSync(input, { level: 1 }), { where: 'archive', maxBytes: 8 * 1024 * 1024 }),
     },
     {
       name: 'tar.gz',
@@ -208,7 +208,7 @@ function journalTargets(folder: string): FuzzTarget[] {
     },
     {
       name: 'lock file of images',
-      seeds: [Buffer.from(JSON.stringify({ images: [{ reference: 'docker.io/a/b:1', digest }] }))],
+      seeds: [Buffer.from(JSON.stringify({ version: 1, digests: { 'docker.io/a/b:1': digest } }))],
       share: 4,
       parse: async (input) => {
         await writeFile(lockPath, input);

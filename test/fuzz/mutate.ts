@@ -145,7 +145,6 @@ function changeJson(bytes: Buffer, random: Random): Buffer | undefined {
   }
   const changed = changeValue(value, random);
   const text = JSON.stringify(changed);
-  if (text === undefined) return undefined;
   // Duplicate keys, which no object can have.
   const duplicate =
     random.below(8) === 0

@@ -23,14 +23,15 @@ export interface FuzzResult {
 const slowMs = 2_000;
 
 /** @throws Error with the input where it makes something else than a result or a typed error, or takes too long */
-export async function runTarget({ name, seeds, parse, share = 1 }: FuzzTarget, inputs: number): Promise<FuzzResult> {
+export async function runTarget(target: FuzzTarget, inputs: number): Promise<FuzzResult> {
+  const { name, seeds, share = 1 } = target;
   const count = Math.ceil(inputs / share);
   let [accepted, slowestMs, peakRssBytes] = [0, 0, 0];
   for (let number = 0; number < count; number += 1) {
     const input = mutate(seeds, new Random(number));
     const startedMs = performance.now();
     try {
-      await parse(input);
+      await target.parse(input);
       accepted += 1;
     } catch (error) {
       if (!(error instanceof EdgeBundleError) && !(error instanceof ProtocolError)) {
