@@ -75,7 +75,7 @@ const digest = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .map((bytes): `sha256:${string}` => `sha256:${Buffer.from(bytes).toString('hex')}`);
 const size = fc.nat(Number.MAX_SAFE_INTEGER);
-const someText = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });
+const someText = fc.stringMatching(/^[!-~]{1,20}$/);
 const named = { reference: someText, digest, mediaType: someText, size };
 const sized = fc.record({ digest, size });
 const few = { maxLength: 3 } as const;
