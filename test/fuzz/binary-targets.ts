@@ -297,7 +297,6 @@ async function startAnswering(): Promise<{ target: FuzzTarget; close(): Promise<
     withBody(['HTTP/1.1 429 Too Many Requests', 'Retry-After: 1'], ''),
     Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'),
   ];
-  let turn = 0;
   return {
     target: {
       name: 'answers of a registry',
@@ -305,13 +304,11 @@ async function startAnswering(): Promise<{ target: FuzzTarget; close(): Promise<
       share: 10,
       parse: async (input) => {
         answer = input;
-        turn += 1;
-        try {
-          return await operations[turn % operations.length]?.();
-        } catch (error) {
-          if (isEdgeBundleError(error)) throw error;
-          throw new Error(`operation ${turn % operations.length}: ${String(error)}`, { cause: error });
-        }
+        // What is right for one of them is wrong for the others.
+        const results = await Promise.allSettled(operations.map((operation) => operation()));
+        const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+        const untyped = failures.find((failure) => !isEdgeBundleError(failure));
+        if (untyped !== undefined || failures.length === operations.length) throw untyped ?? failures[0];
       },
     },
     close: async () => {

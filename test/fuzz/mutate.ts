@@ -128,7 +128,7 @@ function changeText(bytes: Buffer, random: Random): Buffer {
       pieces.splice(at, 1);
       break;
     case 3:
-      pieces.splice(at, 0, ...Array.from({ length: random.pick([1, 2, 300]) }, () => (pieces[at] ?? '').slice(0, 200)));
+      pieces.splice(at, 0, ...Array.from({ length: random.pick([1, 2, 100]) }, () => (pieces[at] ?? '').slice(0, 200)));
       break;
     default:
       pieces.splice(at, 0, ...pieces.splice(random.below(pieces.length), 1));
