@@ -227,11 +227,11 @@ describe('of the way to a registry, preflight', () => {
     // The certificate of the test is good for two days.
     expect(verdict(named, 'certificate')).toMatch(/^warn: trusted, names localhost, expires on .*, in 1 days$/);
     const other = await checkConnection(
-      { ...facts, host: 'spectro.registry.local', port, address: '127.0.0.1', ca: front.ca },
+      { ...facts, host: 'harbor.other.local', port, address: '127.0.0.1', ca: front.ca },
       now,
     );
     expect(verdict(other, 'certificate')).toMatch(
-      /^fail: the certificate names IP Address:127\.0\.0\.1, DNS:localhost, and not spectro\.registry\.local/,
+      /^fail: the certificate names IP Address:127\.0\.0\.1, DNS:localhost, .*and not harbor\.other\.local/,
     );
   });
 
