@@ -92,6 +92,11 @@ describe('the source', () => {
       .flatMap(([file, { processUses }]) => processUses.map((use) => `${file} uses ${use}`));
     expect(uses).toEqual([]);
   });
+
+  it('needs the addon for zstd in one place, which does without it on a host', () => {
+    const users = [...sources].filter(([, { imports }]) => imports.some((name) => name.startsWith('zstd-napi')));
+    expect(users.map(([file]) => file)).toEqual(['bundle/zstd-codec.ts']);
+  });
 });
 
 describe('the check of the source', () => {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 
 import type * as Addon from 'zstd-napi';
@@ -14,6 +15,8 @@ export interface ZstdCodec {
   readonly compress: (content: Uint8Array) => Buffer;
   /** The content of all of `frame`, at most `maxBytes` of it. @throws where it is damaged, cut off, or has more */
   readonly decompress: (frame: Uint8Array, maxBytes: number) => Uint8Array;
+  /** @see decompressStream */
+  readonly decompressStream: () => Transform;
 }
 
 /** The addon; undefined where it is not installed, as on a host, or was not compiled. */
@@ -37,6 +40,7 @@ export function addonCodec(): ZstdCodec | undefined {
       const content = Buffer.allocUnsafeSlow(maxBytes);
       return content.subarray(0, decompressor.decompress(content, frame));
     },
+    decompressStream: () => new addon.DecompressStream(),
   };
 }
 
@@ -51,6 +55,7 @@ interface ZlibWithZstd {
     frame: Uint8Array,
     options: { readonly chunkSize: number; readonly maxOutputLength: number },
   ) => Buffer;
+  readonly createZstdDecompress?: () => Transform;
 }
 
 interface ZstdOptions {
@@ -61,8 +66,10 @@ const minChunkBytes = 64;
 
 /** The one of Node.js; undefined where it is older than 22.15. */
 export function nodeCodec(): ZstdCodec | undefined {
-  const { zstdCompressSync, zstdDecompressSync, constants }: ZlibWithZstd = zlib;
-  if (zstdCompressSync === undefined || zstdDecompressSync === undefined) return undefined;
+  const { zstdCompressSync, zstdDecompressSync, createZstdDecompress, constants }: ZlibWithZstd = zlib;
+  if (zstdCompressSync === undefined || zstdDecompressSync === undefined || createZstdDecompress === undefined) {
+    return undefined;
+  }
   const params = {
     [Number(constants.ZSTD_c_compressionLevel)]: compressionLevel,
     [Number(constants.ZSTD_c_contentSizeFlag)]: 1,
@@ -74,6 +81,7 @@ export function nodeCodec(): ZstdCodec | undefined {
       const chunkSize = Math.max(minChunkBytes, maxBytes);
       return zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) });
     },
+    decompressStream: () => createZstdDecompress(),
   };
 }
 
@@ -89,6 +97,11 @@ function codec(): ZstdCodec {
       hint: 'Run scripts/setup, which compiles zstd-napi, or use Node.js 22.15 or newer.',
     },
   );
+}
+
+/** Gives the content of the frames that are written to it, as it comes; whoever reads it bounds how much. */
+export function decompressStream(): Transform {
+  return codec().decompressStream();
 }
 
 /** `content` as one zstd frame: the same bytes for the same content, with the same version of the library. */

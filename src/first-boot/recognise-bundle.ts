@@ -2,10 +2,10 @@ import { createReadStream } from 'node:fs';
 import { access } from 'node:fs/promises';
 
 import { Header } from 'tar/header';
-import { DecompressStream } from 'zstd-napi';
 
 import { maxDocumentBytes } from '../bundle/bundle-document.ts';
 import { documentPath, indexPath, ociLayoutFile } from '../bundle/image-layout.ts';
+import { decompressStream } from '../bundle/zstd-codec.ts';
 
 const blockBytes = 512;
 /** What stands before `bundle.json` in a bundle: `index.json` repeats some of that, and never twice its size. */
@@ -26,7 +26,7 @@ export async function isMeantAsBundle(path: string, base: string): Promise<boole
 
 async function beginsAsBundle(path: string): Promise<boolean> {
   const source = createReadStream(path, { highWaterMark: 64 * 1024 });
-  const archive = source.pipe(new DecompressStream());
+  const archive = source.pipe(decompressStream());
   source.once('error', (error) => archive.destroy(error));
   let held = Buffer.alloc(0);
   let skip = 0;

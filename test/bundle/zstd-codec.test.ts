@@ -1,7 +1,9 @@
+import { buffer } from 'node:stream/consumers';
+
 import { describe, expect, it } from 'vitest';
 
 import { maxCompressedFrameBytes } from '../../src/bundle/bundle-layout.ts';
-import { compressFrame, decompressFrame } from '../../src/bundle/zstd-codec.ts';
+import { compressFrame, decompressFrame, decompressStream } from '../../src/bundle/zstd-codec.ts';
 import { text } from '../support/bundles.ts';
 import { expectError } from '../support/expect-error.ts';
 import { noise, sha256 } from '../support/graphs.ts';
@@ -20,6 +22,13 @@ describe('a compressed frame', () => {
     expect(sha256(runProgram('zstd', ['-dc'], { input: frame }))).toBe(sha256(content));
     expect(sha256(decompressFrame(frame, content.byteLength))).toBe(sha256(content));
     expect(frame.byteLength).toBeLessThan(maxCompressedFrameBytes);
+  });
+
+  it('and others behind it are decompressed as a stream', async () => {
+    const [one, two] = [text(500_000), noise(300_000, 'stream')];
+    const stream = decompressStream();
+    stream.end(Buffer.concat([one, two].map(compressFrame)));
+    expect(sha256(await buffer(stream))).toBe(sha256(Buffer.concat([one, two])));
   });
 
   it('made by zstd itself is decompressed', () => {
