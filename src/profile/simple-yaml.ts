@@ -10,8 +10,9 @@ import { plainWords } from './yaml-schema.ts';
 /** Directives, merges, macros. */
 const special = /^%|<<|\.spectro\./m;
 
-/** Keys that are no strings. */
-const otherKey = /(^|[{,?]|- )\s*(y|n|yes|no|on|off|true|false|null|~|[-+.]?[0-9][\w.+-]*|\.(inf|nan))?\s*:(\s|$)/im;
+/** Keys that are no strings. White space is passed over once, from one place: 25 KB of it took 18 seconds. */
+const otherKey =
+  /(^[ \t]*|[{,?]\s*|- \s*)((y|n|yes|no|on|off|true|false|null|~|[-+.]?[0-9][\w.+-]*|\.(inf|nan))\s*)?:(\s|$)/im;
 
 /** The documents that are not empty; undefined where the text has to be looked at more closely. */
 export function readSimpleYaml(

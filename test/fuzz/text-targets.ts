@@ -30,17 +30,12 @@ import { Htpasswd } from '../../src/serve/htpasswd.ts';
 import { parseLayoutName } from '../../src/serve/names.ts';
 import { parseRoute } from '../../src/serve/route.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
-import { readSigner } from '../../src/trust/signer.ts';
 import type { FuzzTarget } from './run-target.ts';
 
 const hex = 'a'.repeat(64);
 const ed25519Public = `-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 -----END PUBLIC KEY-----
-`;
-const ed25519Private = `-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
------END PRIVATE KEY-----
 `;
 
 const values = `# spectrocloud.com/enabled-presets: Group:name
@@ -271,8 +266,4 @@ export const textTargets: readonly FuzzTarget[] = [
     ],
     (input) => readPublicKeys([{ name: 'key', text: input }]),
   ),
-  text('private key', [ed25519Private, ed25519Private.replaceAll('PRIVATE', 'ENCRYPTED PRIVATE')], (input) => {
-    // It is remembered as a secret; so few that the memory of them does not count.
-    if (input.length < 400) readSigner({ name: 'key', text: input }, 'passphrase');
-  }),
 ];

@@ -164,3 +164,18 @@ describe('readSimpleYaml', () => {
     expect(simple).toBeGreaterThan(200);
   });
 });
+
+describe('YAML that was made to take long', () => {
+  it.each([
+    ['white space', `a: 1\n${`${' '.repeat(200)}\n`.repeat(5000)}b: 2\n`],
+    ['empty lines', `a: 1\n${'\n'.repeat(1_000_000)}b: 2\n`],
+    ['indentation', `a: 1\n${' '.repeat(1_000_000)}\nb: 2\n`],
+    ['brackets', '['.repeat(100_000)],
+    ['braces', `a: ${'{'.repeat(900)}`],
+    ['braces with keys', `a: ${'{a: '.repeat(20_000)}`],
+  ])('is read or refused at once where it is full of %s', (_, text) => {
+    const startedMs = performance.now();
+    parseYaml(text, 'values.yaml');
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+});
