@@ -99,7 +99,10 @@ function codec(): ZstdCodec {
   );
 }
 
-/** Gives the content of the frames that are written to it, as it comes; whoever reads it bounds how much. */
+/**
+ * Gives the content of the frame that is written to it, as it comes; whoever reads it bounds how much. What stands behind the
+ * frame may follow or not: the addon goes on there, and Node.js ends.
+ */
 export function decompressStream(): Transform {
   return codec().decompressStream();
 }

@@ -48,7 +48,8 @@ async function beginsAsBundle(path: string): Promise<boolean> {
       }
       if (read > maxHeadBytes) return false;
     }
-    return false;
+    // The first frame may be all there is to see, and a long index.json goes on in the next.
+    return skip > 0 && headPaths[next - 1] === indexPath;
   } finally {
     source.destroy();
     archive.destroy();

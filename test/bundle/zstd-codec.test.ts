@@ -24,11 +24,11 @@ describe('a compressed frame', () => {
     expect(frame.byteLength).toBeLessThan(maxCompressedFrameBytes);
   });
 
-  it('and others behind it are decompressed as a stream', async () => {
-    const [one, two] = [text(500_000), noise(300_000, 'stream')];
+  it('is decompressed as a stream', async () => {
+    const content = text(500_000);
     const stream = decompressStream();
-    stream.end(Buffer.concat([one, two].map(compressFrame)));
-    expect(sha256(await buffer(stream))).toBe(sha256(Buffer.concat([one, two])));
+    stream.end(compressFrame(content));
+    expect(sha256(await buffer(stream))).toBe(sha256(content));
   });
 
   it('made by zstd itself is decompressed', () => {
