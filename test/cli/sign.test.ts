@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -66,6 +66,90 @@ describe('edge-bundle sign', () => {
     });
     const inspected = await runInProcess(['inspect', copy, ...publicKey]);
     expect(inspected.stdout).toMatch(new RegExp(`signed by +${key?.keyId ?? ''} \\(rsa-pkcs1-sha256\\)`));
+  });
+});
+
+describe('edge-bundle sign, of a bundle in parts', () => {
+  const border = 6000;
+  const signArgs = (folder: string): string[] => ['sign', folder, '--private-key', key?.privatePath ?? ''];
+
+  /** Cut where the signatures are, so that they are in two parts. */
+  async function inParts(): Promise<string> {
+    const folder = await memoryFolder();
+    const { exitCode, stderr } = await runInProcess(['iso', 'parts', path, '--out', folder, '--size', String(border)]);
+    expect(exitCode, stderr).toBe(0);
+    return folder;
+  }
+
+  async function filesOf(folder: string): Promise<Map<string, Buffer>> {
+    const names = (await readdir(folder)).sort();
+    return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)));
+  }
+
+  async function expectVerified(folder: string): Promise<void> {
+    const files = await filesOf(folder);
+    const lists = [...files.keys()].filter((name) => !/_part\d+$/.test(name));
+    expect(lists).toEqual([`${basename(path)}.parts.json`]);
+    const { parts } = JSON.parse(files.get(lists[0] ?? '')?.toString() ?? '') as {
+      parts: { name: string; sha256: string }[];
+    };
+    const names = parts.map(({ name }) => name);
+    const sums = runProgram('sha256sum', names, { cwd: folder }).toString();
+    expect(parts.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('')).toBe(sums);
+    const verified = await runInProcess(['verify', folder, '--public-key', key?.publicPath ?? '']);
+    expect(verified.exitCode, verified.stderr).toBe(0);
+  }
+
+  it('renews their list, with which they are verified', async () => {
+    const folder = await inParts();
+    const before = await filesOf(folder);
+    expect(await runInProcess(signArgs(folder))).toMatchObject({ exitCode: 0 });
+    const after = await filesOf(folder);
+    const changed = [...after].filter(([name, content]) => before.get(name)?.equals(content) !== true);
+    expect(changed.map(([name]) => name)).toContain(`${basename(path)}.parts.json`);
+    expect(changed.length).toBeLessThan(after.size);
+    await expectVerified(folder);
+  });
+
+  it('goes on where it was killed, before and after the list was written, and in the middle of the parts', async () => {
+    const [unsigned, folder] = [await filesOf(await inParts()), await inParts()];
+    await runInProcess(signArgs(folder));
+    const signed = await filesOf(folder);
+    const whole = await copyOf(path);
+    await runInProcess(['sign', whole, '--private-key', key?.privatePath ?? '']);
+    runProgram('tar', ['--zstd', '-xf', whole, 'bundle.json.sig'], { cwd: folder });
+    const pending = await readFile(join(folder, 'bundle.json.sig'));
+    const changed = [...signed.keys()].filter(
+      (name) => unsigned.get(name)?.equals(signed.get(name) ?? Buffer.of()) !== true,
+    );
+    const list = `${basename(path)}.parts.json`;
+    const firstPart = changed.find((name) => name !== list) ?? '';
+    for (const done of [[], [list], [list, firstPart], changed]) {
+      const killed = await memoryFolder();
+      for (const [name, content] of unsigned) {
+        await writeFile(join(killed, name), done.includes(name) ? (signed.get(name) ?? '') : content);
+      }
+      await writeFile(join(killed, `${basename(path)}.signing`), pending);
+      const { exitCode, stderr } = await runInProcess(signArgs(killed));
+      expect([done, exitCode, stderr]).toEqual([done, 0, expect.any(String)]);
+      await expectVerified(killed);
+      expect(await filesOf(killed)).toEqual(signed);
+    }
+  });
+
+  it('does not make a damaged part good', async () => {
+    const folder = await inParts();
+    const list = JSON.parse(await readFile(join(folder, `${basename(path)}.parts.json`), 'utf8')) as {
+      parts: { name: string }[];
+    };
+    const last = join(folder, list.parts.at(-1)?.name ?? '');
+    const bytes = await readFile(last);
+    bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
+    await writeFile(last, bytes);
+    await runInProcess(signArgs(folder));
+    const verified = await runInProcess(['verify', folder, '--public-key', key?.publicPath ?? '']);
+    expect(verified.exitCode).not.toBe(0);
+    expect(verified.stderr + verified.stdout).toContain(basename(last));
   });
 });
 
