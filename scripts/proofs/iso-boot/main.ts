@@ -14,7 +14,7 @@ import { generatedLayers, makeBundle, realLayers } from './make-bundle.ts';
 const cache = join(process.cwd(), '.cache/iso-proof');
 const processes = new Processes();
 const began = performance.now();
-const bootTimeoutMs = 6 * 60_000;
+const bootTimeoutMs = 10 * 60_000;
 const gigabyte = 1_000_000_000;
 
 function say(text: string): void {
