@@ -89,9 +89,9 @@ async function boot(firmware: Firmware, iso: string): Promise<void> {
 /** First boot, with the power cut in the middle of the load, and again without. */
 async function proveFirstBoot(installer: string, layers: Awaited<ReturnType<typeof realLayers>>): Promise<void> {
   const iso = join(cache, 'first-boot.iso');
-  const generated = await generatedLayers('first boot', 12, 3_000_000);
+  const generated = await generatedLayers('first boot', 12, 1_000_000);
   const bundle = await makeBundle(join(cache, 'small'), 'first-boot', [
-    layers,
+    layers.slice(0, 1),
     generated.slice(0, 8),
     generated.slice(4),
   ]);
@@ -106,7 +106,7 @@ async function proveFirstBoot(installer: string, layers: Awaited<ReturnType<type
   const config = new URL('guest/first-boot.yaml', import.meta.url).pathname;
   await rm(iso, { force: true });
   await run(
-    ...['iso', 'embed', bundle, '--iso', installer, '--out', iso, '--part-size', '20MB', '--quiet'],
+    ...['iso', 'embed', bundle, '--iso', installer, '--out', iso, '--part-size', '10MB', '--quiet'],
     ...['--content-key', open, '--loader', join(cache, loader), '--first-boot-config', config],
   );
   console.log((await run('iso', 'inspect', iso, '--public-key', open, '--quiet')).replace(/^/gm, '    '));
