@@ -56,9 +56,10 @@ export async function openIsoBundle(path: string, options: IsoBundleOptions = {}
     };
     const entries: IsoEntry[] = [
       ...(isCut
-        ? files.paths.map(
-            (file) => ({ kind: 'file', path: `${contentFolder}/${basename(file)}`, file, executable: false }) as const,
-          )
+        ? files.parts.map(({ path: file, start, end }): IsoEntry => {
+            const size = end - start;
+            return { kind: 'file', path: `${contentFolder}/${basename(file)}`, file, size, executable: false };
+          })
         : slices(first, { name, size: files.size, partBytes })),
       {
         kind: 'late',

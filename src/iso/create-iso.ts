@@ -75,7 +75,6 @@ export async function createIso(options: CreateIsoOptions): Promise<MadeIso> {
     const all = [...entries, ...bundles.flatMap((bundle) => bundle.entries), sums];
     const image = await writeIso({
       ...{ xorriso, out, label, force, onWritten, signal, epoch: sourceDateEpoch, entries: all },
-      bytes: bundles.reduce((sum, { bytes }) => sum + bytes, 0),
     });
     return { image, bundles: bundles.map(summaryOf) };
   });

@@ -59,7 +59,6 @@ export async function embedIso(options: EmbedIsoOptions): Promise<MadeIso> {
       ...{ xorriso, out, base, force, onWritten, signal, entries },
       remove: [...new Set(inTheWay)],
       epoch: epochOf(base),
-      bytes: base.bytes + bundles.reduce((sum, { bytes }) => sum + bytes, 0),
     });
     return { image, bundles: bundles.map(summaryOf) };
   });

@@ -28,7 +28,8 @@ export async function folderEntries(folder: string, path: string): Promise<IsoEn
     const info = await lstat(file);
     if (info.isDirectory()) entries.push(...(await folderEntries(file, target)));
     else if (info.isSymbolicLink()) entries.push({ kind: 'link', path: target, file });
-    else if (info.isFile()) entries.push({ kind: 'file', path: target, file, executable: (info.mode & 0o111) !== 0 });
+    else if (info.isFile())
+      entries.push({ kind: 'file', path: target, file, size: info.size, executable: (info.mode & 0o111) !== 0 });
     else throw new EdgeBundleError('FILE_FAILED', `'${file}' is neither a file nor a folder`);
   }
   return entries;

@@ -6,6 +6,8 @@ export interface FileEntry {
   readonly kind: 'file';
   readonly path: string;
   readonly file: string;
+  /** In bytes. */
+  readonly size: number;
   readonly executable: boolean;
 }
 
@@ -37,4 +39,18 @@ export interface LateEntry {
   readonly path: string;
   readonly size: number;
   readonly bytes: () => Promise<Buffer>;
+}
+
+/** What it takes on an ISO, in bytes. */
+export function sizeOf(entry: IsoEntry): number {
+  switch (entry.kind) {
+    case 'link':
+      return 0;
+    case 'bytes':
+      return entry.bytes.byteLength;
+    case 'file':
+    case 'slice':
+    case 'late':
+      return entry.size;
+  }
 }

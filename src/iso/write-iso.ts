@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix, resolve } from 'node:path';
 
 import type { OperationOptions } from '../content/store.ts';
@@ -8,7 +8,7 @@ import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
 import { freeBytes } from '../files/free-space.ts';
 import { withTemporaryFolder } from '../files/temporary-folder.ts';
-import type { IsoEntry } from './iso-entry.ts';
+import { type IsoEntry, sizeOf } from './iso-entry.ts';
 import { isoBlockBytes, type IsoFile, type IsoImage, readIsoImage } from './iso-image.ts';
 import type { Xorriso } from './xorriso.ts';
 
@@ -24,8 +24,6 @@ export interface WriteIsoOptions extends OperationOptions {
   readonly label?: string | undefined;
   /** The time stamp of what is added, and of a new image, in seconds since 1970. */
   readonly epoch: number;
-  /** How many bytes it will have, roughly: for the disk's free space. */
-  readonly bytes: number;
   /** Write over a file that is there. */
   readonly force?: boolean | undefined;
   readonly onWritten?: ((share: number) => void) | undefined;
@@ -41,7 +39,7 @@ const overheadBytes = 4 * 1024 * 1024;
  * @throws EdgeBundleError FILE_FAILED where `out` is there already; NO_SPACE before anything is written; LOCKED, ISO_FAILED, ABORTED
  */
 export async function writeIso(options: WriteIsoOptions): Promise<IsoImage> {
-  const { out, signal, force = false, bytes } = options;
+  const { out, signal, force = false } = options;
   const folder = dirname(resolve(out));
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, `cannot make the folder '${folder}'`);
@@ -55,12 +53,7 @@ export async function writeIso(options: WriteIsoOptions): Promise<IsoImage> {
     }
     const partial = `${resolve(out)}.partial`;
     await rm(partial, { force: true });
-    const [needed, free] = [bytes + overheadBytes, await freeBytes(folder)];
-    if (needed > free) {
-      throw new EdgeBundleError('NO_SPACE', `the ISO needs ${needed} bytes in '${folder}'; ${free} are free there`, {
-        hint: 'Free some space, or choose another place with --out. Nothing was written.',
-      });
-    }
+    await ensureSpace(folder, options);
     try {
       await writeImage(partial, options);
       const image = await readIsoImage(partial, options.xorriso, { signal });
@@ -78,6 +71,16 @@ export async function writeIso(options: WriteIsoOptions): Promise<IsoImage> {
   }
 }
 
+async function ensureSpace(folder: string, { base, entries }: WriteIsoOptions): Promise<void> {
+  const blocks = entries.reduce((sum, entry) => sum + Math.ceil(sizeOf(entry) / isoBlockBytes), 0);
+  const needed = (base?.bytes ?? 0) + blocks * isoBlockBytes + overheadBytes;
+  const free = await freeBytes(folder);
+  if (needed <= free) return;
+  throw new EdgeBundleError('NO_SPACE', `the ISO needs ${needed} bytes in '${folder}'; ${free} are free there`, {
+    hint: 'Free some space, or choose another place with --out. Nothing was written.',
+  });
+}
+
 async function writeImage(partial: string, options: WriteIsoOptions): Promise<void> {
   const { xorriso, entries, base, remove = [], label, epoch, signal, onWritten } = options;
   await withTemporaryFolder(async (folder) => {
@@ -89,18 +92,9 @@ async function writeImage(partial: string, options: WriteIsoOptions): Promise<vo
         : ['-indev', `stdio:${resolve(base.path)}`, '-outdev', `stdio:${partial}`];
     const commands = [
       ...drives,
-      ...[
-        '-rockridge',
-        'on',
-        '-compliance',
-        'iso_9660_level=3:rec_mtime',
-        '-joliet',
-        'off',
-        '-follow',
-        'off',
-        '-hardlinks',
-        'off',
-      ],
+      // Names are names, never patterns.
+      ...['-iso_rr_pattern', 'off', '-disk_pattern', 'off', '-follow', 'off', '-hardlinks', 'off'],
+      ...['-rockridge', 'on', '-joliet', 'off', '-compliance', 'iso_9660_level=3:rec_mtime'],
       ...(base === undefined ? ['-volid', label ?? ''] : ['-boot_image', 'any', 'replay']),
       ...(remove.length === 0 ? [] : ['-rm_r', ...remove, '--']),
       ...mapped.flat(),
@@ -128,12 +122,13 @@ async function writeImage(partial: string, options: WriteIsoOptions): Promise<vo
 async function mapCommand(entry: IsoEntry, temporary: string): Promise<string[]> {
   switch (entry.kind) {
     case 'slice':
-      return ['-cut_out', resolve(entry.file), String(entry.offset), String(entry.size), entry.path];
+      return ['-cut_out', await realpath(entry.file), String(entry.offset), String(entry.size), entry.path];
     case 'bytes':
     case 'late':
       await writeFile(temporary, entry.kind === 'bytes' ? entry.bytes : Buffer.alloc(entry.size));
       return ['-map', temporary, entry.path];
     case 'file':
+      return ['-map', await realpath(entry.file), entry.path];
     case 'link':
       return ['-map', resolve(entry.file), entry.path];
   }
@@ -183,9 +178,9 @@ function volumeDate(epoch: number): string {
 
 function ensureBootRecords(base: IsoImage | undefined, image: IsoImage): void {
   if (base === undefined) return;
+  if (base.bootRecords.join('\n') === image.bootRecords.join('\n')) return;
   const lost = base.bootRecords.filter((line) => !image.bootRecords.includes(line));
   const more = image.bootRecords.filter((line) => !base.bootRecords.includes(line));
-  if (lost.length + more.length === 0) return;
   throw new EdgeBundleError(
     'ISO_FAILED',
     `the boot records of '${base.path}' cannot be kept: ${[...lost.map((line) => `lost '${line}'`), ...more.map((line) => `new '${line}'`)].join(', ')}`,

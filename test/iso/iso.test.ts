@@ -31,6 +31,7 @@ import { gnuSplit } from '../support/cut-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
 import { extractFrom, installerIso } from '../support/installer-iso.ts';
 import { runProgram } from '../support/run-program.ts';
+import { whyNoMount, withSmallDisk } from '../support/small-disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { runInProcess } from '../cli/run-cli.ts';
 
@@ -74,7 +75,10 @@ async function extraFiles(): Promise<{ loader: string; firstBootConfig: string; 
   await mkdir(join(loader, 'share/first-boot'), { recursive: true });
   await writeFile(join(loader, 'share/first-boot/edge-bundle-first-boot.service'), '[Unit]\n');
   await symlink('bin/edge-bundle', join(loader, 'run'));
-  await mkdir(join(mirrorConfig, "a b/it's/docker.io"), { recursive: true });
+  for (const name of ["a b/it's/docker.io", '[::1]:5000', '*?']) {
+    await mkdir(join(mirrorConfig, name), { recursive: true });
+    await writeFile(join(mirrorConfig, name, 'config'), name);
+  }
   await writeFile(join(mirrorConfig, "a b/it's/docker.io/hosts.toml"), 'server = "x"\n');
   await writeFile(firstBootConfig, 'sources: [{label: EDGE_CONTENT}]\n');
   return { loader, mirrorConfig, firstBootConfig };
@@ -176,6 +180,29 @@ describe('iso create', () => {
     await expectError('CONFIG_INVALID', 'given twice', () => make('bad.iso', { bundles: [path, path] }));
     await expectError('CONFIG_INVALID', 'no loader package', () => make('bad.iso', { loader: join(folder, 'mirror') }));
     expect((await readdir(folder)).sort()).toEqual(before);
+  });
+
+  it('puts files on it where links of this machine lead to them', async () => {
+    const [links, parts] = [join(await temporaryFolder(), 'links'), join(await temporaryFolder(), 'parts')];
+    await mkdir(links);
+    const { paths, list } = await writeParts(path, { partBytes, out: parts });
+    for (const file of [...paths, list]) await symlink(file, join(links, basename(file)));
+    expect((await inspectIso(await make('links.iso', { bundles: [links] }), { xorriso })).failures).toEqual([]);
+    const link = join(links, 'core.tar.zst');
+    await symlink(path, link);
+    const whole = await make('whole.iso', { bundles: [link] });
+    const { bundles, failures } = await inspectIso(whole, { xorriso });
+    expect(failures).toEqual([]);
+    expect(bundles).toMatchObject([{ isVerified: true, bytes: bytes.byteLength }]);
+  });
+
+  it.skipIf(whyNoMount !== undefined)('is not begun where it does not fit', async () => {
+    await withSmallDisk(bytes.byteLength, async (disk) => {
+      const out = join(disk, 'large.iso');
+      const error = await expectError('NO_SPACE', 'the ISO needs', () => createIso({ xorriso, bundles: [path], out }));
+      expect(error.hint).toContain('Nothing was written');
+      expect(await readdir(disk)).toEqual([]);
+    });
   });
 
   it('never takes a private key', async () => {

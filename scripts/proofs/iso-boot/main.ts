@@ -71,6 +71,7 @@ async function proveCreate(bundle: string): Promise<void> {
   const { size } = await stat(iso);
   const { durationMs } = await processes.run('cp', ['--reflink=never', iso, copy]);
   await rm(copy);
+  console.log((await run('iso', 'inspect', iso, '--quiet')).replace(/^/gm, '    '));
   await rm(iso);
   const [share, times] = [writtenBytes / size, (seconds * 1000) / durationMs];
   ensure(share <= 1.02, `iso create writes ${share.toFixed(4)} times the ISO`);
