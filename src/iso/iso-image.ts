@@ -60,9 +60,11 @@ export async function readIsoImage(path: string, xorriso: Xorriso, options: Oper
   const paths = new Set([...found.matchAll(/^'.*'$/gm)].map(([quoted]) => unquote(quoted)));
   const label = /^Volume Id {4}: (?<label>.*)$/m.exec(await report('-pvd_info'))?.groups?.label ?? '';
   const boot = (await report('-report_el_torito', 'cmd')).split('\n').filter((line) => line !== '');
-  const bootRecords = boot.map((line) =>
-    withoutPlaces(line.replaceAll(quote(absolute), "'ISO'").replaceAll(quote(`stdio:${absolute}`), "'ISO'")),
-  );
+  const bootRecords = boot
+    .filter((line) => !isGeometry(line))
+    .map((line) =>
+      withoutPlaces(line.replaceAll(quote(absolute), "'ISO'").replaceAll(quote(`stdio:${absolute}`), "'ISO'")),
+    );
   const end = [...files.values()].reduce((most, { offset, size }) => Math.max(most, offset + size), 0);
   if (end > bytes) {
     throw new EdgeBundleError(
@@ -140,6 +142,14 @@ function parseExtents(text: string): Map<string, IsoFile> {
     if (extent === 0) files.set(path, { path, size: Number(groups?.size), offset: start * isoBlockBytes });
   }
   return files;
+}
+
+/**
+ * Heads and sectors are concluded from the partition's end as cylinder, head and sector, which an MBR cannot tell where more than
+ * 1 GB is in it: xorriso leaves them out then. Nothing that boots uses them.
+ */
+function isGeometry(record: string): boolean {
+  return /^-boot_image any partition_(?:hd_cyl|sec_hd)=/.test(record);
 }
 
 /** An appended partition lies behind the files, and so further on where there are more of them. Its size stays. */

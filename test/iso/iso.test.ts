@@ -271,6 +271,18 @@ describe('iso embed', () => {
     ).toBe(true);
   });
 
+  it('keeps them where the image grows beyond what an MBR can tell in cylinders', async () => {
+    const loader = join(await temporaryFolder(), 'loader');
+    await mkdir(join(loader, 'bin'), { recursive: true });
+    await writeFile(join(loader, 'bin/edge-bundle'), '#!/bin/sh\n', { mode: 0o755 });
+    await writeFile(join(loader, 'large'), '');
+    await truncate(join(loader, 'large'), 1_100_000_000);
+    const out = join(await temporaryFolder(), 'large.iso');
+    await embedIso({ xorriso, iso: installer, out, bundles: [path], loader });
+    expect(bootReport(out)).toBe(bootReport(installer));
+    await rm(out);
+  });
+
   it('writes over nothing unless told, and keeps other content', async () => {
     const there = await installerIso({
       [`${content}/core-other.tar.zst_part00`]: 'other',

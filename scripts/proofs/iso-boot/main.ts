@@ -59,16 +59,20 @@ async function proveBoot(installer: string, layers: Awaited<ReturnType<typeof re
 /** What `iso create` costs, beside `cp` of what it makes. */
 async function proveCreate(bundle: string): Promise<void> {
   const [iso, copy] = [join(cache, 'data.iso'), join(cache, 'copy.iso')];
+  // What was written before must not be written to the disk meanwhile.
+  await processes.run('sync', []);
   const { seconds, writtenBytes, peakBytes } = await measure([
     'iso',
     'create',
     bundle,
     '--out',
     iso,
-    '--force',
+    '--part-size',
+    '5GB',
     '--quiet',
   ]);
   const { size } = await stat(iso);
+  await processes.run('sync', []);
   const { durationMs } = await processes.run('cp', ['--reflink=never', iso, copy]);
   await rm(copy);
   console.log((await run('iso', 'inspect', iso, '--quiet')).replace(/^/gm, '    '));

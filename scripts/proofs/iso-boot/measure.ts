@@ -6,7 +6,7 @@ import { startEdgeBundle } from '../../../test/support/edge-bundle.ts';
 
 export interface Usage {
   readonly seconds: number;
-  /** Handed to file systems by it and the programs that it starts. */
+  /** Sent to disks by it and by the programs that it has started and that have ended: proc(5), `write_bytes`. */
   readonly writtenBytes: number;
   /** The most that it and those had in memory at one time, each counted at its own peak. */
   readonly peakBytes: number;
@@ -21,19 +21,20 @@ export async function measure(args: readonly string[]): Promise<Usage> {
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const ended = once(child, 'close') as Promise<[number | null]>;
-  const written = new Map<number, number>();
+  let writtenBytes = 0;
   const peaks = new Map<number, number>();
   while (child.exitCode === null && child.signalCode === null) {
     for (const pid of [child.pid ?? 0, ...childrenOf(child.pid ?? 0)]) {
-      const [io, status] = [read(pid, 'io'), read(pid, 'status')];
-      note(written, pid, Number(/^wchar: (\d+)$/m.exec(io)?.[1] ?? 0));
+      const status = read(pid, 'status');
       note(peaks, pid, Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
     }
+    // What a child has written is the parent's too as soon as it has ended.
+    writtenBytes = Number(/^write_bytes: (\d+)$/m.exec(read(child.pid ?? 0, 'io'))?.[1] ?? writtenBytes);
     await sleep(20);
   }
   const [code] = await ended;
   if (code !== 0) throw new Error(`edge-bundle ${args.join(' ')}: exit code ${code}\n${said}`);
-  return { seconds: (performance.now() - started) / 1000, writtenBytes: sum(written), peakBytes: sum(peaks) };
+  return { seconds: (performance.now() - started) / 1000, writtenBytes, peakBytes: sum(peaks) };
 }
 
 function childrenOf(pid: number): number[] {
