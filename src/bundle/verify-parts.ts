@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 
 import type { OperationOptions } from '../content/store.ts';
-import { combineFailures, EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import { combineFailures, EdgeBundleError, type ErrorCode, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { BundleReader } from './bundle-reader.ts';
 import type { FrameMark } from './frame-reader.ts';
 import { PartFiles } from './part-files.ts';
+import type { BundleTrust } from './read-head.ts';
 
 export interface VerifyPartsOptions extends OperationOptions {
+  /** What the bundle has to satisfy before anything in it is used, also to tell what is wrong with its parts. */
+  readonly trust?: BundleTrust | undefined;
   /** Called as bytes have been hashed. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -48,7 +51,7 @@ export async function verifyParts(path: string, options: VerifyPartsOptions = {}
 export async function verifyOpenParts(files: PartFiles, options: VerifyPartsOptions = {}): Promise<PartsVerification> {
   const suspects = files.list === undefined ? files.parts : await damagedParts(files, options);
   if (suspects.length > 0) {
-    const failures = await failuresOf(files, suspects);
+    const failures = await failuresOf(files, suspects, options);
     const [first, ...others] = failures;
     if (others.length > 0)
       throw combineFailures('NOT_VERIFIED', `${failures.length} parts are not as they were made`, failures);
@@ -58,6 +61,15 @@ export async function verifyOpenParts(files: PartFiles, options: VerifyPartsOpti
 }
 
 type Part = PartFiles['parts'][number];
+
+const unreadable: readonly ErrorCode[] = [
+  'BUNDLE_INVALID',
+  'BUNDLE_PART_MISSING',
+  'UNSUPPORTED',
+  'SIGNATURE_MISSING',
+  'SIGNATURE_INVALID',
+  'BUNDLE_OUTDATED',
+];
 
 async function damagedParts(files: PartFiles, { signal, onProgress }: VerifyPartsOptions): Promise<Part[]> {
   const damaged: Part[] = [];
@@ -75,14 +87,18 @@ async function damagedParts(files: PartFiles, { signal, onProgress }: VerifyPart
 }
 
 /** Tells a part of another bundle from a damaged one: where frames and blocks begin, it mostly has something else. */
-async function failuresOf(files: PartFiles, suspects: readonly Part[]): Promise<EdgeBundleError[]> {
+async function failuresOf(
+  files: PartFiles,
+  suspects: readonly Part[],
+  { trust }: VerifyPartsOptions,
+): Promise<EdgeBundleError[]> {
   const hasChecksums = files.list !== undefined;
   let marks: readonly FrameMark[];
   try {
-    marks = [...(await BundleReader.read(files)).frameMarks()];
+    marks = [...(await BundleReader.read(files, { trust })).frameMarks()];
   } catch (error) {
-    // Its start or its end is among what is damaged. Without checksums, that is all there is to say.
-    if (!hasChecksums || !isEdgeBundleError(error, 'BUNDLE_INVALID', 'BUNDLE_PART_MISSING', 'UNSUPPORTED')) throw error;
+    // Its start or its end is among what is damaged, or nobody vouches for it. Without checksums, that is all there is to say.
+    if (!hasChecksums || !isEdgeBundleError(error, ...unreadable)) throw error;
     return suspects.map((part) => damaged(part, 'it is damaged, or belongs to another bundle'));
   }
   const failures: EdgeBundleError[] = [];

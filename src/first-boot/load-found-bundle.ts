@@ -84,7 +84,10 @@ export async function loadFoundBundle(found: FoundBundle, options: LoadFoundOpti
 }
 
 /** While the registry starts, the parts are read: what is damaged is known before anything is sent. */
-async function checkParts({ path, paths }: FoundBundle, { status, reporter, signal }: LoadFoundOptions): Promise<void> {
+async function checkParts(
+  { path, paths }: FoundBundle,
+  { status, reporter, trust, signal }: LoadFoundOptions,
+): Promise<void> {
   const checked = new TransferTally();
   const sizes = await Promise.all(paths.map(async (part) => (await stat(part)).size));
   status.updateBundle(path, {
@@ -95,6 +98,7 @@ async function checkParts({ path, paths }: FoundBundle, { status, reporter, sign
   reporter.bytesPerSecond = () => checked.bytesPerSecond;
   await reporter.changed({ state: 'checking', waiting: undefined });
   await verifyParts(path, {
+    trust,
     signal,
     onProgress: (bytes) => {
       checked.advance(bytes);

@@ -101,6 +101,25 @@ describe('edge-bundle sign, of a bundle in parts', () => {
     expect(verified.exitCode, verified.stderr).toBe(0);
   }
 
+  it('is not looked into to tell what is wrong with its parts, where nobody vouches for it', async () => {
+    const folder = await inParts();
+    const last = join(
+      folder,
+      [...(await filesOf(folder)).keys()].filter((name) => /_part\d+$/.test(name)).at(-1) ?? '',
+    );
+    const content = await readFile(last);
+    const at = Math.floor(content.byteLength / 2);
+    content.writeUInt8(content.readUInt8(at) ^ 1, at);
+    await writeFile(last, content);
+    const trusting = await runInProcess(['verify', folder]);
+    expect([trusting.exitCode, trusting.stderr]).toEqual([3, expect.stringMatching(/was made: it is damaged$/m)]);
+    const wary = await runInProcess(['verify', folder, '--public-key', key?.publicPath ?? '']);
+    expect([wary.exitCode, wary.stderr]).toEqual([
+      3,
+      expect.stringMatching(/was made: it is damaged, or belongs to another bundle$/m),
+    ]);
+  });
+
   it('renews their list, with which they are verified', async () => {
     const folder = await inParts();
     const before = await filesOf(folder);
