@@ -1,6 +1,6 @@
 import { isDigest } from '../content/digest.ts';
 import { isImageName, readImageName } from './image-name.ts';
-import { keyWords } from './key-words.ts';
+import { imageKey, keyWords } from './key-words.ts';
 import type { PlainObject } from './plain-object.ts';
 
 /** What the objects around an image say for all images in them: `{hub, tag, proxy: {image: 'proxyv2'}}`. */
@@ -8,6 +8,10 @@ export interface Surroundings {
   readonly registry?: string | undefined;
   readonly tag?: string | undefined;
   readonly version?: string | undefined;
+  /** Whether the key of one of them says that there are images in it: `{images: {proxy: …}}`. */
+  readonly isOfImages?: boolean | undefined;
+  /** A chart's `global.imageRegistry`, which by the custom of charts stands for every registry that the values name. */
+  readonly globalRegistry?: string | undefined;
 }
 
 export interface ComposedImage {
@@ -54,8 +58,9 @@ export function composeImages(object: PlainObject, options: ComposeOptions): Com
   return found;
 }
 
-/** `around` with what `object` says for all that is in it. */
-export function surroundingsOf(object: PlainObject, around: Surroundings): Surroundings {
+/** `outer` with what `object`, and the key that it stands under, say for all that is in it. */
+export function surroundingsOf(key: string, object: PlainObject, outer: Surroundings): Surroundings {
+  const around = outer.isOfImages === true || imageKey(key) === undefined ? outer : { ...outer, isOfImages: true };
   if (!tellsOfImages(object)) return around;
   const groups = partsByPrefix(object);
   const { registry, repository, image, tag, version } = groups.get('') ?? {};
@@ -64,6 +69,7 @@ export function surroundingsOf(object: PlainObject, around: Surroundings): Surro
   const base = typeof object.base === 'string' && object.base.includes('/') ? object.base : undefined;
   const prefix = ownRegistry ?? base ?? join(byDefault.registry?.text, byDefault.repository?.text);
   return {
+    ...around,
     registry: prefix === undefined || !isHostOrPath(prefix) ? around.registry : prefix,
     tag: tag?.text ?? byDefault.tag?.text ?? around.tag,
     version: version?.text ?? around.version,
@@ -78,7 +84,8 @@ function compose(prefix: string, parts: Parts, common: Parts, options: ComposeOp
   // `app`, or `/team/app`: something stands before it.
   const isBare = (written?.host === undefined && named.text.lastIndexOf('/') <= 0) || named.text.startsWith('/');
   const tagged = written?.tag !== undefined || written?.digest !== undefined;
-  const registry = parts.registry ?? (tagged || !isBare ? undefined : part('outer registry', around.registry));
+  const given = parts.registry && (part('global registry', around.globalRegistry) ?? parts.registry);
+  const registry = given ?? (tagged || !isBare ? undefined : part('outer registry', around.registry));
   if (tagged && parts.digest === undefined && (registry === undefined || written.host !== undefined)) return undefined;
 
   const tag =
@@ -153,7 +160,9 @@ function partsByPrefix(object: PlainObject): Map<string, Parts> {
     const { role, prefix } = roleOf(key);
     const group = groups.get(prefix) ?? {};
     groups.set(prefix, group);
-    group[role] ??= { key, text };
+    // Kustomize: `{name: nginx, newName: quay.io/org/nginx, newTag: '1.27'}`.
+    if (role === 'name' && /^new_?name$/i.test(key)) group.name = { key, text };
+    else group[role] ??= { key, text };
   }
   return groups;
 }

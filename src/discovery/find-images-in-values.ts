@@ -15,6 +15,8 @@ export interface FindInValuesOptions {
 export function findImagesInValues(values: unknown, { appVersion }: FindInValuesOptions = {}): FoundImage[] {
   const finder = new ImageFinder({ areValues: true, appVersion });
   const common = isPlainObject(values) && isPlainObject(values.global) ? values.global : {};
-  finder.visit('', values, surroundingsOf(common, {}));
+  const { imageRegistry } = common;
+  const globalRegistry = typeof imageRegistry === 'string' && imageRegistry !== '' ? imageRegistry : undefined;
+  finder.visit('', values, { ...surroundingsOf('', common, {}), globalRegistry });
   return finder.found;
 }

@@ -1,6 +1,6 @@
 import { composeImages, type Surroundings, surroundingsOf } from './compose-images.ts';
 import type { FoundImage } from './found-image.ts';
-import { isBareRepository, isImageName } from './image-name.ts';
+import { isBareRepository, isImageName, isTaggedImage, readImageName } from './image-name.ts';
 import { imageKey, isProse, keyWords } from './key-words.ts';
 import { operatorImages } from './operators.ts';
 import { formatPath, intoText, type PathStep } from './path.ts';
@@ -30,6 +30,8 @@ export class ImageFinder {
   readonly #path: PathStep[] = [];
   #documentDepth = 0;
   #values = 0;
+  /** Whether it is in an object that runs pods as they are written there. */
+  #isInWorkload = false;
 
   constructor(options: FinderOptions = {}) {
     this.#options = options;
@@ -44,7 +46,7 @@ export class ImageFinder {
   visit(key: string, value: unknown, around: Surroundings): void {
     this.#values += 1;
     if (this.#path.length > maxDepth || this.#values > maxValues || this.#found.size > maxFound) return;
-    if (typeof value === 'string') this.#visitString(key, value);
+    if (typeof value === 'string') this.#visitString(key, value, around);
     else if (Array.isArray(value)) this.#visitList(key, value, around);
     else if (isPlainObject(value)) this.#visitObject(key, value, around);
   }
@@ -55,8 +57,10 @@ export class ImageFinder {
     for (const { image, path, note } of operatorImages(object)) this.#report(image, 'inferred', path, note);
     const isKubernetes = typeof object.kind === 'string' && typeof object.apiVersion === 'string';
     const isDefinition = isKubernetes && object.kind === 'CustomResourceDefinition';
+    const isAroundWorkload = this.#isInWorkload;
+    if (isKubernetes) this.#isInWorkload = this.#documentDepth === 0 && isWorkload(object);
     const used = this.#compose(key, object, outer);
-    const around = surroundingsOf(object, outer);
+    const around = surroundingsOf(key, object, outer);
     for (const [name, value] of Object.entries(object)) {
       if (value === null || (typeof value !== 'object' && typeof value !== 'string')) continue;
       if (used.has(name) || notSearched.has(name) || (isKubernetes && name === 'status')) continue;
@@ -64,15 +68,15 @@ export class ImageFinder {
       this.#within(name, () => {
         if (name === 'openAPIV3Schema') this.#visitSchema('', value);
         else if (name === 'data' && object.kind === 'Secret' && isPlainObject(value)) this.#visitSecret(value);
-        // `{name: SIDECAR_IMAGE, value: …}`: environments, parameters.
-        else this.visit(name === 'value' && typeof object.name === 'string' ? object.name : name, value, around);
+        else this.visit(isNamedValue(object, name) ? object.name : name, value, around);
       });
     }
+    this.#isInWorkload = isAroundWorkload;
   }
 
   #visitList(key: string, list: readonly unknown[], around: Surroundings): void {
     for (const { path, image } of podImages(key, list)) {
-      if (typeof image === 'string') this.#report(image, 'rendered', path);
+      if (typeof image === 'string' && this.#mayRun(image.trim())) this.#report(image.trim(), 'rendered', path);
     }
     const variables = namedValues(list);
     const used = variables === undefined ? undefined : this.#compose(key, variables, around);
@@ -80,11 +84,19 @@ export class ImageFinder {
     for (const [index, item] of list.entries()) {
       if (isPlainObject(item) && typeof item.name === 'string' && used?.has(item.name) === true) continue;
       this.#within(index, () => {
-        if (typeof item === 'string') flag = this.#visitArgument(key, item, flag);
+        if (typeof item === 'string') flag = this.#visitArgument(flag ?? key, item, around);
         else if (podListKeys.has(key) && isPlainObject(item)) this.#visitContainer(item, around);
         else this.visit(key, item, around);
       });
     }
+  }
+
+  /**
+   * Whether a container's image is meant as one. In a workload everything is: what has not the form of one is a mistake, which
+   * whoever reads the references tells of. Elsewhere it may be a pattern (of a policy), or a template (of an injector).
+   */
+  #mayRun(image: string): boolean {
+    return image !== injected && (this.#isInWorkload || readImageName(image) !== undefined);
   }
 
   /** A container, or a volume, without the image that was found already. */
@@ -95,17 +107,17 @@ export class ImageFinder {
   }
 
   /** `--flag=value`, or a flag and then its value; returns the flag that the next argument is the value of. */
-  #visitArgument(key: string, text: string, flag: string | undefined): string | undefined {
+  #visitArgument(key: string, text: string, around: Surroundings): string | undefined {
     const [, name, equals, value = ''] = /^\s*-{1,2}([\w.-]+)(?:(=)([^]*))?$/.exec(text) ?? [];
-    if (name === undefined) this.#visitString(flag ?? key, text);
+    if (name === undefined) this.#visitString(key, text, around);
     else if (equals === undefined) return name;
-    else this.#visitString(name, value);
+    else this.#visitString(name, value, around);
     return undefined;
   }
 
-  #visitString(key: string, text: string): void {
+  #visitString(key: string, text: string, { isOfImages = false }: Surroundings): void {
     const kind = imageKey(key);
-    if (kind === undefined && !/[/\n]|^\s*[{[]|image/i.test(text)) return;
+    if (kind === undefined && !isOfImages && !/[/\n]|^\s*[{[]|image/i.test(text)) return;
     const trimmed = text.trim();
     if (kind !== undefined && isImageName(trimmed) && (kind === 'name' || /[/:@]/.test(trimmed))) {
       const isBase = keyWords(key).includes('base') && isBareRepository(trimmed);
@@ -113,6 +125,10 @@ export class ImageFinder {
       return;
     }
     if (isProse(key) || isExample(key)) return;
+    if (isOfImages && isTaggedImage(trimmed)) {
+      this.#report(trimmed, 'referenced', []);
+      return;
+    }
     if (/^[{[]|\n/.test(trimmed) && this.#visitDocuments(key, trimmed)) return;
     for (const image of findReferences(trimmed, kind !== undefined)) this.#report(image, 'referenced', []);
   }
@@ -136,7 +152,7 @@ export class ImageFinder {
   #visitSecret(data: PlainObject): void {
     for (const [name, value] of Object.entries(data)) {
       const text = typeof value === 'string' ? decodeText(value) : undefined;
-      if (text !== undefined) this.#within(name, () => this.#visitString(name, text));
+      if (text !== undefined) this.#within(name, () => this.#visitString(name, text, {}));
     }
   }
 
@@ -161,7 +177,8 @@ export class ImageFinder {
   /** Reports what `object` has in parts; returns the keys of the parts. */
   #compose(key: string, object: PlainObject, around: Surroundings): Set<string> {
     const { appVersion, areValues } = this.#options;
-    const composed = composeImages(object, { key: imageKey(key), around, appVersion });
+    const itsKey = imageKey(key) ?? (around.isOfImages === true ? 'mention' : undefined);
+    const composed = composeImages(object, { key: itsKey, around, appVersion });
     for (const { image, isGuess, note } of composed) {
       this.#report(image, isGuess && areValues !== true ? 'inferred' : 'referenced', [], note);
     }
@@ -185,6 +202,18 @@ export class ImageFinder {
   }
 }
 
+/** What Istio's injector puts its proxy in the place of. */
+const injected = 'auto';
+
+const workloads: ReadonlySet<string> = new Set([
+  ...['v1/Pod', 'v1/PodTemplate', 'v1/ReplicationController', 'batch/v1/Job', 'batch/v1/CronJob'],
+  ...['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet'].map((kind) => `apps/v1/${kind}`),
+]);
+
+function isWorkload({ apiVersion, kind }: PlainObject): boolean {
+  return workloads.has(`${String(apiVersion)}/${String(kind)}`);
+}
+
 const podListKeys: ReadonlySet<string> = new Set(['containers', 'initContainers', 'ephemeralContainers', 'volumes']);
 
 /** Names for people and machines, no images: labels have no slashes, and the rest is bookkeeping. */
@@ -200,6 +229,11 @@ const notSearched: ReadonlySet<string> = new Set([
 /** Operator Lifecycle Manager shows it to people who create a custom resource. */
 function isExample(key: string): boolean {
   return key === 'alm-examples';
+}
+
+/** `{name: SIDECAR_IMAGE, value: …}`, of environments; parameters have a `default` too. */
+function isNamedValue(object: PlainObject, key: string): object is { readonly name: string } {
+  return (key === 'value' || key === 'default') && typeof object.name === 'string';
 }
 
 /** A list of `{name, value}` as an object. */

@@ -61,6 +61,17 @@ export function isImageName(text: string): boolean {
   return !/^v?\d/.test(repository) && !/^ami-[0-9a-f]+$/.test(repository) && !words.has(repository);
 }
 
+/** Whether `text` is an image where there are images among other things: it needs a tag, or a digest. */
+export function isTaggedImage(text: string): boolean {
+  const name = readImageName(text);
+  if (name === undefined || !isImageName(text)) return false;
+  const { host, repository, tag, digest } = name;
+  if (digest !== undefined) return true;
+  if (tag === undefined) return false;
+  // `db:5432` is a host with a port.
+  return host !== undefined || repository.includes('/') || (looksLikeVersion(tag) && !/^\d{2,5}$/.test(tag));
+}
+
 /** Whether `text` is a repository, with or without a host, that lacks only its tag. */
 export function isBareRepository(text: string): boolean {
   const name = readImageName(text);

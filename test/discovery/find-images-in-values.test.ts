@@ -34,6 +34,22 @@ describe('findImagesInValues', () => {
     ]);
   });
 
+  it('takes the global registry in place of every other, as charts do', () => {
+    const values = {
+      global: { imageRegistry: 'registry.example:5000' },
+      image: { registry: 'docker.io', repository: 'bitnami/redis', tag: '7.2' },
+      exporter: { image: { registry: 'docker.io', repository: 'bitnami/exporter', tag: '1' } },
+      other: { image: 'quay.io/org/other:1' },
+    };
+    expect(linesOf(findImagesInValues(values))).toEqual([
+      'referenced registry.example:5000/bitnami/redis:7.2 image',
+      'referenced registry.example:5000/bitnami/exporter:1 exporter.image',
+      'referenced quay.io/org/other:1 other.image',
+    ]);
+    const unset = { ...values, global: { imageRegistry: '' } };
+    expect(findImagesInValues(unset)[0]?.image).toBe('docker.io/bitnami/redis:7.2');
+  });
+
   it('takes registry and tag from the global values, and from defaults beside them', () => {
     const values = {
       global: { hub: 'docker.io/istio', tag: '1.20', proxy: { image: 'proxyv2' } },

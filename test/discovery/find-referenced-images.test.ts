@@ -327,3 +327,63 @@ describe('findImages in custom resources of operators', () => {
     expect(of('beat.k8s.elastic.co/v1beta1', 'Beat', { type: '{{ .x }}', version: '8.1.0' })).toEqual([]);
   });
 });
+
+describe('findImages below a key that tells of images', () => {
+  it('finds the members of a map, short names with a tag too', () => {
+    const found = findInSpec({
+      images: {
+        proxy: 'envoyproxy/envoy:v1.30',
+        cache: 'redis:7.2',
+        nova: 'openstack/nova:train',
+        agent: `org/agent@${digest}`,
+      },
+      image: { value: 'org/notebook:v1', options: ['org/notebook:v1', 'org/notebook-cuda:v1'] },
+      extraImages: { tools: { name: 'org/tools', tag: '2' } },
+    });
+    expect(linesOf(found)).toEqual([
+      'referenced envoyproxy/envoy:v1.30 spec.images.proxy',
+      'referenced redis:7.2 spec.images.cache',
+      'referenced openstack/nova:train spec.images.nova',
+      `referenced org/agent@${digest} spec.images.agent`,
+      'referenced org/notebook:v1 spec.image.value',
+      'referenced org/notebook:v1 spec.image.options[0]',
+      'referenced org/notebook-cuda:v1 spec.image.options[1]',
+      'referenced org/tools:2 spec.extraImages.tools',
+    ]);
+  });
+
+  it('takes nothing else there for an image', () => {
+    const images = {
+      registry: 'quay.io/org',
+      mirror: 'https://mirror.example/v2/x:1',
+      pullPolicy: 'Always',
+      pullSecrets: [{ name: 'login' }],
+      cache: { address: 'redis:6379', role: 'system:reader', path: '/var/lib/x:ro', size: '10Gi' },
+      description: 'org/app:1 is the best',
+    };
+    expect(findInSpec({ images })).toEqual([]);
+  });
+});
+
+describe('findImages in what Kustomize and parameters name', () => {
+  it('takes the new name of an image, with its new tag or digest', () => {
+    const images = [
+      { name: 'nginx', newName: 'quay.io/org/nginx', newTag: '1.27' },
+      { name: 'quay.io/org/app', newTag: 'v2' },
+      { name: 'podinfo', newName: 'org/podinfo', digest },
+    ];
+    expect(imagesOf(findInSpec({ images }))).toEqual([
+      'quay.io/org/nginx:1.27',
+      'quay.io/org/app:v2',
+      `org/podinfo@${digest}`,
+    ]);
+  });
+
+  it('finds the default of a parameter', () => {
+    const params = [
+      { name: 'builderImage', default: 'org/builder:1' },
+      { name: 'level', default: 'org/nothing:1' },
+    ];
+    expect(linesOf(findInSpec({ params }))).toEqual(['referenced org/builder:1 spec.params[0].default']);
+  });
+});

@@ -188,4 +188,47 @@ extra:
       findIn(crd('default: { type: object, properties: { image: { type: string, enum: ["nginx:1"] } } }')),
     ).toEqual([]);
   });
+
+  it('takes patterns of policies, and templates of injectors, for no images', () => {
+    const found = findIn(`
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+spec:
+  rules:
+    - validate: { pattern: { spec: { containers: [{ image: "!*:latest" }, { image: "registry.example/*" }] } } }
+---
+apiVersion: v1
+kind: ConfigMap
+data:
+  config: |
+    templates:
+      sidecar: |
+        spec:
+          initContainers: [{ image: "{{ .Values.hub }}/init:{{ .Values.tag }}" }, { image: quay.io/org/init:1 }]
+`);
+    expect(linesOf(found)).toEqual([
+      'referenced quay.io/org/init:1 data.config#templates.sidecar#spec.initContainers[1].image',
+    ]);
+  });
+
+  it("takes the injector's mark for no image", () => {
+    const found = findIn(`
+apiVersion: apps/v1
+kind: Deployment
+spec: { template: { spec: { containers: [{ name: istio-proxy, image: auto }] } } }
+`);
+    expect(found).toEqual([]);
+  });
+
+  it('lists what a workload runs as it is written, so that a mistake in it is noticed', () => {
+    const found = findIn(`
+apiVersion: apps/v1
+kind: Deployment
+spec: { template: { spec: { containers: [{ image: "quay.io/org/app:" }, { image: "\${IMAGE}" }] } } }
+`);
+    expect(found.map(({ class: itsClass, image }) => `${itsClass} ${image}`)).toEqual([
+      'rendered quay.io/org/app:',
+      'rendered ${IMAGE}',
+    ]);
+  });
 });
