@@ -188,7 +188,9 @@ extra:
       findIn(crd('default: { type: object, properties: { image: { type: string, enum: ["nginx:1"] } } }')),
     ).toEqual([]);
   });
+});
 
+describe('findImages in containers whose image is none', () => {
   it('takes patterns of policies, and templates of injectors, for no images', () => {
     const found = findIn(`
 apiVersion: kyverno.io/v1
