@@ -91,11 +91,14 @@ export class EdgeHost {
   }
 
   /** A bundle with one image `docker.io/library/NAME:1` of two layers, in a folder of its own. */
-  async bundle(name: string, { out = this.content, layerBytes = 50_000 } = {}): Promise<MadeBundle> {
+  async bundle(
+    name: string,
+    { out = this.content, layerBytes = 50_000, sourceDateEpoch = 0 } = {},
+  ): Promise<MadeBundle> {
     const layers = [1, 2].map((number) =>
       blob(noise(layerBytes, `${this.project} ${name} ${number}`), mediaTypes.ociLayerGzip),
     );
-    const planned = await planBundle({ [`docker.io/library/${name}:1`]: image(layers) }, { name });
+    const planned = await planBundle({ [`docker.io/library/${name}:1`]: image(layers) }, { name, sourceDateEpoch });
     const path = await writeBundle(out, planned);
     const reader = await BundleReader.open(path);
     await reader.close();
@@ -104,8 +107,17 @@ export class EdgeHost {
 
   /** Whether the registry behind Harbor has the image of a bundle. */
   async isLoaded(name: string): Promise<boolean> {
-    const url = `${this.#front.backend.url}/v2/${this.project}/docker.io/library/${name}/manifests/1`;
-    const response = await fetch(url, { method: 'HEAD', headers: { accept: mediaTypes.ociManifest } });
+    return this.isThere(`docker.io/library/${name}:1`);
+  }
+
+  /** Whether it has an image, by its reference in normal form. */
+  async isThere(reference: string): Promise<boolean> {
+    const [, repository = '', tag = ''] = /^(.*):(.*)$/.exec(reference) ?? [];
+    const url = `${this.#front.backend.url}/v2/${this.project}/${repository}/manifests/${tag}`;
+    const response = await fetch(url, {
+      method: 'HEAD',
+      headers: { accept: `${mediaTypes.ociManifest}, ${mediaTypes.ociIndex}` },
+    });
     return response.status === 200;
   }
 }
