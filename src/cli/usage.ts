@@ -26,13 +26,18 @@ export function byteSize(option: string): (value: unknown) => number {
   };
 }
 
-/** For `coerce`: the size of a part, as `byteSize` reads it, and never nothing. */
-export function partSize(option: string): (value: unknown) => number {
+/** For `coerce`: as `byteSize`, and never nothing. @param reason why it cannot be */
+export function positiveSize(option: string, reason: string): (value: unknown) => number {
   return (value) => {
     const bytes = byteSize(option)(value);
     if (bytes > 0) return bytes;
-    throw usageError(`--${option}: parts cannot be empty`);
+    throw usageError(`--${option}: ${reason}`);
   };
+}
+
+/** For `coerce`: the size of a part. */
+export function partSize(option: string): (value: unknown) => number {
+  return positiveSize(option, 'parts cannot be empty');
 }
 
 /** For `coerce`: bytes a second as `500000`, `500K`, `2M`, or in powers of 1024 as `1.5Mi`. */

@@ -20,6 +20,9 @@ export const systemInfoSchema = z.object({
   project_creation_restriction: z.string().optional(),
 });
 
+/** Values of metadata are texts. */
+export const projectSchema = z.object({ metadata: z.object({ public: z.enum(['true', 'false']).optional() }) });
+
 export const artifactSchema = z.object({ digest: digestSchema });
 
 export const currentUserSchema = z.object({ sysadmin_flag: z.boolean().optional() });

@@ -10,6 +10,7 @@ import {
   artifactSchema,
   currentUserSchema,
   healthSchema,
+  projectSchema,
   readAnswer,
   summarySchema,
   systemInfoSchema,
@@ -175,6 +176,22 @@ export class HarborClient implements ReadinessSource {
       return undefined;
     }
     return (await readAnswer(response, currentUserSchema)).sysadmin_flag === true || restriction === 'everyone';
+  }
+
+  /**
+   * Whether everybody may pull from a project.
+   *
+   * @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR, also where there is no such project
+   */
+  async isProjectPublic(name: string, options: OperationOptions = {}): Promise<boolean> {
+    const response = await this.#send('GET', `projects/${encodeURIComponent(name)}`, {
+      ...options,
+      what: `cannot ask for project '${name}'`,
+      // A name of digits would be taken for an id.
+      headers: { 'x-is-resource-name': 'true' },
+    });
+    if (response.status !== 200) throw await harborError(response);
+    return (await readAnswer(response, projectSchema)).metadata.public === 'true';
   }
 
   /** @throws EdgeBundleError AUTH_FAILED, ACCESS_DENIED, HARBOR_ERROR, also where there is no such project */

@@ -8,6 +8,7 @@ import type { LoadOptions } from './load-options.ts';
 import { defaultPacksProject, type LoadSource, type PlannedImage, planLoad, projectsOf } from './load-plan.ts';
 import type { LoadResult } from './load-result.ts';
 import { Patience } from './patience.ts';
+import { unmetSettings } from './project-settings.ts';
 import { ensureQuota } from './quota-check.ts';
 import { ensureVerified, type RegistryVerification, verifyImages } from './verify-registry.ts';
 
@@ -65,10 +66,13 @@ async function prepareRegistry({ client, registry, harbor, signal }: LoadOptions
 }
 
 async function prepareProjects(options: LoadOptions, patience: Patience): Promise<void> {
-  const { bundle, harbor, projectSettings, signal } = options;
+  const { bundle, harbor, projectSettings, signal, onEvent } = options;
   if (harbor === undefined) return;
+  const settings = { ...projectSettings, signal };
   for (const project of projectsOf(bundle.document, options)) {
-    await patience.attempt(() => harbor.ensureProject(project, { ...projectSettings, signal }));
+    await patience.attempt(() => harbor.ensureProject(project, settings));
+    const unmet = await patience.attempt(() => unmetSettings(harbor, project, settings));
+    for (const message of unmet) onEvent?.({ type: 'warning', message });
   }
 }
 

@@ -1,20 +1,12 @@
 import type { OperationOptions } from '../content/store.ts';
 import type { WaitOptions } from '../oci-client/wait-for.ts';
 import type { LoadEvent } from './load-events.ts';
-import type { QuotaHost } from './quota-check.ts';
+import type { ProjectSettings, SettingsHost } from './project-settings.ts';
 import type { ArtifactHost } from './registry-questions.ts';
 import type { RegistryTarget } from './verify-registry.ts';
 
-/** How a project is made where there is none of that name. */
-export interface ProjectSettings {
-  /** Whether everybody may pull. Default: false. */
-  readonly public?: boolean | undefined;
-  /** In bytes; -1: no limit of its own. Default: -1. */
-  readonly storageLimit?: number | undefined;
-}
-
 /** What a registry of projects does before content can come: `HarborClient`. */
-export interface ProjectHost extends ArtifactHost, QuotaHost {
+export interface ProjectHost extends ArtifactHost, SettingsHost {
   /** @throws EdgeBundleError REGISTRY_UNAVAILABLE, READ_ONLY, … where it takes no content now */
   ensureReady(options: OperationOptions): Promise<void>;
   /** Returns when `ensureReady` has nothing to say against it. */

@@ -17,7 +17,7 @@ import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { type TrustArguments, trustOptions } from '../trust-options.ts';
 import { transferDocument } from '../transfer-document.ts';
-import { byteSize, duration, usageError, wholeNumber } from '../usage.ts';
+import { duration, positiveSize, usageError, wholeNumber } from '../usage.ts';
 
 const options = {
   concurrency: {
@@ -37,11 +37,11 @@ const options = {
     describe:
       'Wait while the registry starts, restarts or is read-only: for ever, or each time for so long (--wait=30m)',
   },
-  public: { type: 'boolean', default: false, describe: 'Make a new project one that everybody may pull from' },
+  public: { type: 'boolean', default: false, describe: 'Make new projects ones that everybody may pull from' },
   quota: {
     requiresArg: true,
-    coerce: byteSize('quota'),
-    describe: 'What a new project may hold (20G, 1.5Gi); without it, what Harbor has as its default',
+    coerce: positiveSize('quota', 'a project cannot be limited to nothing'),
+    describe: 'What each new project may hold (20G, 1.5Gi); without it, what Harbor has as its default',
   },
   ...checkPartsOptions,
   output: outputOption,
@@ -73,6 +73,8 @@ export function loadCommand(terminal: Terminal): CommandModule<GlobalArguments, 
 async function load(args: LoadArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const target = parseTarget(args);
   if (target === undefined) throw usageError('no registry is given', 'Give --harbor URL or --registry URL.');
+  if (!target.isHarbor && (args.public || args.quota !== undefined))
+    throw usageError('--public and --quota need --harbor: other registries have no projects');
   const { loadBundle } = await import('../../loader/load-bundle.ts');
   const { project, 'packs-project': packsProject, concurrency, journal, wait, public: isPublic, quota, output } = args;
   const { signal } = terminal;
