@@ -25,6 +25,11 @@ export interface LoadOptions extends RegistryTarget {
    * (default: no limit). Without it the load fails, with an exit code that says to try again later.
    */
   readonly wait?: { readonly limitMs?: number | undefined } | undefined;
+  /**
+   * A blob that was last seen or sent so long ago is asked for again before a manifest that needs it, and sent again where the
+   * registry has collected it meanwhile. Default: 600,000, well within the two hours that Harbor keeps what nothing refers to.
+   */
+  readonly touchAgainMs?: number | undefined;
   /** Is called while bytes pass: it returns soon and does not throw. */
   readonly onEvent?: ((event: LoadEvent) => void) | undefined;
 }

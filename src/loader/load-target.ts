@@ -21,6 +21,8 @@ export interface LoadTargetOptions {
   readonly journal: LoadJournal;
   readonly patience: Patience;
   readonly artifacts: ArtifactHost | undefined;
+  /** See `LoadOptions`. */
+  readonly touchAgainMs?: number | undefined;
 }
 
 /** Smaller ones are sent again as fast as they are asked for. */
@@ -163,10 +165,11 @@ export class LoadTarget implements ContentStore, Mounter {
 
   /** What was seen long ago may be about to be collected: asking for it begins its time anew. */
   async #touchAgain(manifest: Manifest, { signal }: OperationOptions): Promise<void> {
+    const { touchAgainMs: ms = touchAgainMs } = this.#options;
     const nowMs = performance.now();
     for (const child of successors(manifest)) {
       const touchedMs = this.#touchedMs.get(child.digest);
-      if (touchedMs === undefined || nowMs - touchedMs < touchAgainMs || isManifest(child.mediaType)) continue;
+      if (touchedMs === undefined || nowMs - touchedMs < ms || isManifest(child.mediaType)) continue;
       if (await this.exists(child, { signal })) continue;
       await this.#pushBlob(child, await this.#options.source.fetch(child, { signal }), { signal });
     }

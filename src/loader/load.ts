@@ -113,9 +113,9 @@ export class Load {
   #target(name: string): LoadTarget {
     const known = this.#targets.get(name);
     if (known !== undefined) return known;
-    const { bundle: source, client, registry, harbor: artifacts } = this.#options;
+    const { bundle: source, client, registry, harbor: artifacts, touchAgainMs } = this.#options;
     const repository = client.repository(registry, name);
-    const target = new LoadTarget({ repository, source, artifacts, ...this.#tools });
+    const target = new LoadTarget({ repository, source, artifacts, touchAgainMs, ...this.#tools });
     this.#targets.set(name, target);
     return target;
   }

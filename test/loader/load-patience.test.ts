@@ -217,6 +217,49 @@ describe('a load that may not wait', () => {
     expect(puts).toBe(2);
   });
 
+  it('asks again before a manifest for the blobs that it saw long ago, and sends again what was collected meanwhile', async () => {
+    const [early, late] = [layer('early'), layer('late')];
+    const app = image([early, late]);
+    const repository = `${project}/quay.io/a/app`;
+    const touchAgainMs = 200;
+    // The manifest waits for both layers: the one that is sent first is collected while the other is on its way.
+    front.intercept = async ({ method = '', url = '' }) => {
+      if (!isBlobPut(method, url) || !url.includes(late.descriptor.digest.slice('sha256:'.length))) return false;
+      while (!front.requests.some(({ path, status }) => isEarlyPut(path) && status === 201)) await sleep(5);
+      front.state.collect(repository, early.descriptor.digest);
+      await sleep(2 * touchAgainMs);
+      return false;
+    };
+    const isEarlyPut = (path: string): boolean =>
+      path.includes(`digest=${encodeURIComponent(early.descriptor.digest)}`);
+    const bundle = await bundleOf({ 'quay.io/a/app:1': app });
+    expect(await loadBundle({ ...into(bundle), touchAgainMs })).toMatchObject({ missing: [] });
+    const sent = front.requests.filter(({ method, status }) => method === 'PUT' && status === 201);
+    expect(sent.filter(({ path }) => isEarlyPut(path))).toHaveLength(2);
+    // It came with all that it needs, at once.
+    const manifestPuts = front.requests.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'));
+    expect(manifestPuts.map(({ status, path }) => `${status} ${path.split('/').at(-1) ?? ''}`)).toEqual([
+      `201 ${app.descriptor.digest}`,
+      '201 1',
+    ]);
+    const asked = front.requests.findLastIndex(
+      ({ method, path, status }) => method === 'HEAD' && status === 404 && path.endsWith(early.descriptor.digest),
+    );
+    expect(asked).toBeGreaterThan(front.requests.findIndex(({ path }) => isEarlyPut(path)));
+    expect(asked).toBeLessThan(front.requests.indexOf(manifestPuts[0] ?? expect.fail('no manifest')));
+  });
+
+  it('does not ask again for what it saw a moment ago', async () => {
+    const app = image([layer('at once')]);
+    await loadBundle(into(await bundleOf({ 'quay.io/a/app:1': app })));
+    const manifest = front.requests.findIndex(({ method, path }) => method === 'PUT' && path.includes('/manifests/'));
+    const heads = front.requests
+      .slice(0, manifest)
+      .filter(({ method, path }) => method === 'HEAD' && path.includes('/blobs/'));
+    expect(heads.length).toBeGreaterThan(0);
+    expect(new Set(heads.map(({ path }) => path)).size).toBe(heads.length);
+  });
+
   it('keeps to the rules while its tokens end every few moments', async () => {
     front.state.knobs.tokenLifetimeMs = 1_000;
     let puts = 0;
