@@ -9,9 +9,12 @@ import { z } from 'zod';
 import { EdgeBundleError, systemErrorCode, throwIfAborted } from '../errors.ts';
 import { bootId } from './boot-id.ts';
 import { fileError } from './file-error.ts';
+import { isOnLocalDisk } from './local-disk.ts';
 
 const heartbeatMs = 5_000;
 const staleMs = 60_000;
+/** On a disk of this machine three missed signs of life say enough. */
+const localStaleMs = 3 * heartbeatMs;
 const pollMs = 10;
 
 export interface FileLockOptions {
@@ -32,7 +35,8 @@ type Holder = z.infer<typeof holderSchema>;
 
 /**
  * A lock between processes: a file that exists while it is held. A holder that died is noticed at once where its
- * process can be looked up (same boot, same PID namespace), and after a minute without a sign of life elsewhere.
+ * process can be looked up (same boot, same PID namespace). What an earlier boot has left on a disk of this machine, whole or torn by
+ * a power cut, counts for 15 seconds after its last sign of life; that of a container or of another machine for a minute.
  */
 export class FileLock {
   readonly #path: string;
@@ -131,7 +135,7 @@ async function removeStale(path: string): Promise<boolean> {
   // else remove the lock that the quicker has taken meanwhile.
   const removal = `${path}.removal`;
   if (!(await createExclusively(removal, ''))) {
-    if (!isOld(await ageMs(removal))) return false;
+    if (!isOld(await ageMs(removal), await leftStaleMs(path))) return false;
     await rm(removal, { force: true });
     return true;
   }
@@ -145,7 +149,12 @@ async function removeStale(path: string): Promise<boolean> {
 }
 
 async function isStale(holder: Holder | 'unreadable', path: string): Promise<boolean> {
-  return holder === 'unreadable' ? isOld(await ageMs(path)) : isDead(holder, path);
+  return holder === 'unreadable' ? isOld(await ageMs(path), await leftStaleMs(path)) : isDead(holder, path);
+}
+
+/** For how long what nobody can be asked about counts. A container may say that it has a boot of its own: it is given time too. */
+async function leftStaleMs(path: string): Promise<number> {
+  return (await isOnLocalDisk(path)) ? localStaleMs : staleMs;
 }
 
 async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'> {
@@ -165,7 +174,11 @@ async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'>
 
 async function isDead(holder: Holder, path: string): Promise<boolean> {
   const self = thisProcess();
-  if (holder.bootId !== self.bootId || holder.pidNamespace !== self.pidNamespace) return isOld(await ageMs(path));
+  if (holder.bootId !== self.bootId) {
+    const areKnown = holder.bootId !== undefined && self.bootId !== undefined;
+    return isOld(await ageMs(path), areKnown ? await leftStaleMs(path) : staleMs);
+  }
+  if (holder.pidNamespace !== self.pidNamespace) return isOld(await ageMs(path), staleMs);
   if (holder.startTime !== undefined) return holder.startTime !== processStartTime(holder.pid);
   try {
     process.kill(holder.pid, 0);
@@ -176,8 +189,8 @@ async function isDead(holder: Holder, path: string): Promise<boolean> {
 }
 
 /** A time in the future counts as well: a machine without a battery for its clock starts in the past. */
-function isOld(age: number): boolean {
-  return Math.abs(age) > staleMs;
+function isOld(age: number, limitMs: number): boolean {
+  return Math.abs(age) > limitMs;
 }
 
 async function ageMs(path: string): Promise<number> {

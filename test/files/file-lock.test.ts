@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
+import { bootId } from '../../src/files/boot-id.ts';
 import { FileLock, withFileLock } from '../../src/files/file-lock.ts';
 import { whyNoMount, withSmallDisk } from '../support/small-disk.ts';
 import { expectCode } from '../support/store-contract.ts';
@@ -16,14 +17,23 @@ async function newPath(): Promise<string> {
   return join(await temporaryFolder(), 'thing.lock');
 }
 
-/** As a process of another machine, or of another container, would leave it. */
+/** As a process of another container would leave it. */
 async function writeForeignLock(path: string, silentMs: number): Promise<void> {
-  await writeFile(
-    path,
-    JSON.stringify({ nonce: 'n', pid: 1, startTime: '1', bootId: 'another', pidNamespace: 'other' }),
-  );
+  await writeLock(path, { nonce: 'n', pid: 1, startTime: '1', bootId: bootId(), pidNamespace: 'other' }, silentMs);
+}
+
+async function writeLock(path: string, content: object | '', silentMs: number): Promise<void> {
+  await writeFile(path, content === '' ? '' : JSON.stringify(content));
   const time = new Date(Date.now() - silentMs);
   await utimes(path, time, time);
+}
+
+/** What a process like this one writes. */
+async function ownHolder(path: string): Promise<Record<string, unknown>> {
+  const lock = await FileLock.acquire(path);
+  const holder = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  await lock.release();
+  return holder;
 }
 
 describe('a file lock', () => {
@@ -116,6 +126,35 @@ describe('a file lock', () => {
     await (await FileLock.acquire(path)).release();
   });
 
+  it('is taken from an earlier boot of this machine, which has missed three signs of life', async () => {
+    const path = join(await memoryFolder(), 'thing.lock');
+    const holder = { ...(await ownHolder(path)), bootId: 'an earlier one' };
+    // A container that says it has a boot of its own, and lives.
+    await writeLock(path, holder, 5_000);
+    await expectCode('LOCKED', () => FileLock.acquire(path));
+    await writeLock(path, holder, 20_000);
+    await (await FileLock.acquire(path)).release();
+    // A machine without a battery for its clock.
+    await writeLock(path, holder, -86_400_000);
+    await (await FileLock.acquire(path)).release();
+    // What the file system has of a file that was written just before the power cut.
+    await writeLock(path, '', 20_000);
+    await (await FileLock.acquire(path)).release();
+    await writeLock(path, holder, 20_000);
+    await writeLock(`${path}.removal`, '', 20_000);
+    await (await FileLock.acquire(path)).release();
+    expect(await readdir(dirname(path))).toEqual([]);
+  });
+
+  it('is taken only after a minute from a holder whose boot, or this one, is not known', async () => {
+    const path = await newPath();
+    const holder = { ...(await ownHolder(path)), bootId: undefined };
+    await writeLock(path, holder, 20_000);
+    await expectCode('LOCKED', () => FileLock.acquire(path));
+    await writeLock(path, holder, 70_000);
+    await (await FileLock.acquire(path)).release();
+  });
+
   it('is taken from a holder that wrote before the clock was set back', async () => {
     const path = await newPath();
     await writeForeignLock(path, -3_600_000);
@@ -124,10 +163,7 @@ describe('a file lock', () => {
 
   it('is taken from a process whose number another process has now', async () => {
     const path = await newPath();
-    const lock = await FileLock.acquire(path);
-    const holder = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-    await lock.release();
-    await writeFile(path, JSON.stringify({ ...holder, startTime: '1' }));
+    await writeFile(path, JSON.stringify({ ...(await ownHolder(path)), startTime: '1' }));
     await (await FileLock.acquire(path)).release();
   });
 
@@ -138,9 +174,7 @@ describe('a file lock', () => {
     const pid = Number(line.toString());
     const fields = async (): Promise<string[]> => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(' ');
     while ((await fields())[2] !== 'Z') await sleep(5);
-    const lock = await FileLock.acquire(path);
-    const holder = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-    await lock.release();
+    const holder = await ownHolder(path);
     await writeFile(path, JSON.stringify({ ...holder, pid, startTime: (await fields())[21] }));
     await (await FileLock.acquire(path)).release();
     parent.kill();
