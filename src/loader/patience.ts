@@ -42,18 +42,24 @@ export class Patience {
    */
   async attempt<T>(step: (attempts: Attempts) => Promise<T>, options: AttemptOptions = {}): Promise<T> {
     const { retries, waitMs, signal } = this.#options;
-    const beganMs = performance.now();
     const attempts = retries.begin();
+    // What the step itself takes is no wait: an upload may take hours before it fails. Silence is one.
+    let waitedMs = 0;
+    let failedMs = performance.now();
     for (;;) {
+      const beganMs = performance.now();
+      waitedMs += beganMs - failedMs;
       try {
         return await step(attempts);
       } catch (cause) {
         throwIfAborted(signal);
         if (!isEdgeBundleError(cause)) throw cause;
         const error = understood(cause);
+        failedMs = performance.now();
+        if (error.code === 'TIMEOUT') waitedMs += failedMs - beganMs;
         const passing = passingFailure(error, options);
         if (passing !== undefined && (await attempts.next(passing, signal))) continue;
-        if (waitMs === undefined || performance.now() - beganMs > waitMs) throw error;
+        if (waitMs === undefined || waitedMs > waitMs) throw error;
         if (waitedFor.includes(error.code)) await this.#untilReady();
         else if (error.code !== 'GARBAGE_COLLECTION') throw error;
         attempts.progressed();
