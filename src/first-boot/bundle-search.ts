@@ -53,16 +53,12 @@ export class BundleSearch {
     const outcomes: Outcome[] = [];
     const problems: EdgeBundleError[] = [];
     for (const medium of media) {
-      try {
-        for (const file of await findBundleFiles(medium, signal)) {
-          const outcome = this.#known.get(file.version) ?? (await identify(file, this.#trust, signal));
-          this.#known.set(file.version, outcome);
-          outcomes.push(outcome);
-        }
-      } catch (error) {
-        throwIfAborted(signal);
-        if (!isEdgeBundleError(error)) throw error;
-        problems.push(error);
+      const found = await findBundleFiles(medium, signal);
+      problems.push(...found.problems);
+      for (const file of found.files) {
+        const outcome = this.#known.get(file.version) ?? (await identify(file, this.#trust, signal));
+        this.#known.set(file.version, outcome);
+        outcomes.push(outcome);
       }
     }
     const bundles = new Map<Digest, FoundBundle>();
@@ -105,7 +101,8 @@ async function identify(
     if (isDoubtful && isBeginning && !(await isMeantAsBundle(first, file.path))) {
       return { skipped: { path: file.path, reason: 'not a content bundle of edge-bundle' } };
     }
-    return { unreadable: { ...file, error: error.about(`'${file.path}'`) } };
+    const isNamed = error.message.includes(file.path);
+    return { unreadable: { ...file, error: isNamed ? error : error.about(`'${file.path}'`) } };
   }
 }
 

@@ -1,5 +1,9 @@
 import { z } from 'zod';
 
+import { isEdgeBundleError } from '../errors.ts';
+import { parseHostAddress } from '../oci-client/host-addresses.ts';
+import { parseRegistry } from '../oci-client/reference.ts';
+
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** In milliseconds; Infinity for `forever`. */
@@ -17,7 +21,8 @@ const innerPathSchema = z
 
 const urlSchema = z
   .string()
-  .regex(/^https?:\/\/[^/\s@?#]+\/?$/, { error: 'expected https://HOST[:PORT], without a path or a user' });
+  .regex(/^https?:\/\/[^/\s@?#]+\/?$/, { error: 'expected https://HOST[:PORT], without a path or a user', abort: true })
+  .refine(isRegistryAddress, { error: 'it is the address of no host: expected https://HOST[:PORT]' });
 
 const directorySource = z.strictObject({
   directory: pathSchema.describe('A folder of the host; folders in it are searched too'),
@@ -60,9 +65,13 @@ const configFields = z.strictObject({
   insecure: z.boolean().default(false).describe('Do not check the certificate of the registry: for a test only'),
   resolve: z
     .array(
-      z.string().regex(/^[^\s:]+:[0-9]{1,5}:(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]+)$/, {
-        error: 'expected HOST:PORT:ADDRESS',
-      }),
+      z
+        .string()
+        .regex(/^[^\s:]+:[0-9]{1,5}:(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]+)$/, {
+          error: 'expected HOST:PORT:ADDRESS',
+          abort: true,
+        })
+        .refine(isHostAddress, { error: 'expected HOST:PORT:ADDRESS' }),
     )
     .max(32)
     .default([])
@@ -150,6 +159,24 @@ export const firstBootConfigSchema = configFields.check((context) => {
     if (isWrong) context.issues.push({ code: 'custom', message, path: [member], input: context.value });
   }
 });
+
+function isRegistryAddress(text: string): boolean {
+  return URL.canParse(text) && succeeds(() => parseRegistry(new URL(text).host));
+}
+
+function isHostAddress(text: string): boolean {
+  return succeeds(() => parseHostAddress(text));
+}
+
+function succeeds(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch (error) {
+    if (isEdgeBundleError(error)) return false;
+    throw error;
+  }
+}
 
 export type FirstBootConfig = z.infer<typeof firstBootConfigSchema>;
 export type ContentSource = z.infer<typeof sourceSchema>;

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { throwIfAborted } from '../errors.ts';
+import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 import type { Medium } from './media.ts';
 
@@ -23,35 +23,58 @@ const maxDepth = 4;
 /** A disk full of small files is no place that bundles are looked for in. */
 const maxEntries = 20_000;
 
+export interface FoundFiles {
+  /** Sorted by path. */
+  readonly files: readonly BundleFile[];
+  /** Folders that cannot be read, and what was not looked at: there may be bundles in them. */
+  readonly problems: readonly EdgeBundleError[];
+}
+
 /**
- * Every `.zst` file, and every set of parts of one, in the folder of a medium and in those below it: sorted by path.
+ * Every `.zst` file, and every set of parts of one, in the folder of a medium and in those below it; what lies near the top
+ * comes first.
  *
- * @throws EdgeBundleError FILE_FAILED, ABORTED
+ * @throws EdgeBundleError ABORTED
  */
-export async function findBundleFiles(medium: Medium, signal?: AbortSignal): Promise<readonly BundleFile[]> {
+export async function findBundleFiles(medium: Medium, signal?: AbortSignal): Promise<FoundFiles> {
   const found = new Map<string, string[]>();
+  const problems: EdgeBundleError[] = [];
+  const folders = [{ folder: medium.folder, depth: 1 }];
   let entries = 0;
-  const visit = async (folder: string, depth: number): Promise<void> => {
-    for (const entry of await entriesOf(folder)) {
+  for (const { folder, depth } of folders) {
+    throwIfAborted(signal);
+    if (entries > maxEntries) break;
+    try {
+      for (const entry of await entriesOf(folder)) {
+        throwIfAborted(signal);
+        entries += 1;
+        const path = join(folder, entry.name);
+        const kind = await kindOf(entry, path, medium);
+        if (kind === 'folder' && depth < maxDepth) folders.push({ folder: path, depth: depth + 1 });
+        const base = fileName.exec(entry.name)?.groups?.base;
+        if (kind !== 'file' || base === undefined) continue;
+        const name = join(folder, base);
+        found.set(name, [...(found.get(name) ?? []), path]);
+      }
+    } catch (error) {
       throwIfAborted(signal);
-      entries += 1;
-      if (entries > maxEntries) return;
-      const path = join(folder, entry.name);
-      const kind = await kindOf(entry, path, medium);
-      if (kind === 'folder' && depth < maxDepth) await visit(path, depth + 1);
-      const base = fileName.exec(entry.name)?.groups?.base;
-      if (kind !== 'file' || base === undefined) continue;
-      const name = join(folder, base);
-      found.set(name, [...(found.get(name) ?? []), path]);
+      if (!isEdgeBundleError(error)) throw error;
+      problems.push(error);
     }
-  };
-  await visit(medium.folder, 1);
+  }
+  if (entries > maxEntries) problems.push(tooMany(medium));
   const files: BundleFile[] = [];
   for (const [path, paths] of [...found].sort(([one], [other]) => (one < other ? -1 : 1))) {
     const sorted = paths.sort();
     files.push({ path, medium, paths: sorted, version: await versionOf(sorted) });
   }
-  return files;
+  return { files, problems };
+}
+
+function tooMany({ name }: Medium): EdgeBundleError {
+  return new EdgeBundleError('FILE_FAILED', `${name} has more than ${maxEntries} files: not all of it was looked at`, {
+    hint: "Name the folder with the bundles in the configuration ('directory', or 'path' of a medium).",
+  });
 }
 
 async function entriesOf(folder: string): Promise<readonly Dirent[]> {

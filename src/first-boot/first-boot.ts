@@ -14,6 +14,7 @@ import { type OpenRegistry, openRegistry, registryOf, trustOfConfig } from './op
 import { orderBundles } from './order-bundles.ts';
 import { type FirstBootEvent, Reporter } from './reporter.ts';
 import { StatusFile } from './status-file.ts';
+import { busyStates } from './status-line.ts';
 import type { FirstBootStatus } from '../report/first-boot-status.ts';
 import { type NotifyEnvironment, SystemdNotifier } from './systemd-notifier.ts';
 
@@ -77,7 +78,10 @@ async function runLocked(options: FirstBootOptions): Promise<FirstBootStatus> {
           cause,
         });
     const end = { finishedAt: new Date().toISOString(), error: errorRecord(error), exitCode: error.exitCode };
-    status.update({ waiting: undefined });
+    const bundles = status.current.bundles.map((bundle) =>
+      busyStates.has(bundle.state) ? { ...bundle, state: 'found' as const } : bundle,
+    );
+    status.update({ waiting: undefined, bundles });
     await reporter.changed({ state: signal?.aborted === true ? 'stopped' : 'failed', ...end });
     notifier.stopping();
     throw cause;

@@ -37,13 +37,16 @@ const mountOptions: Readonly<Record<string, string>> = {
   erofs: '',
   vfat: '',
   exfat: '',
-  ntfs3: '',
+  ntfs: '',
   ext2: '',
   ext3: ',noload',
   ext4: ',noload',
   xfs: ',norecovery',
   btrfs: '',
 };
+
+/** What the kernel calls a file system, where `lsblk` calls it something else. */
+const kernelNames: Readonly<Record<string, string>> = { ntfs: 'ntfs3' };
 
 const timeoutMs = 60_000;
 
@@ -118,10 +121,10 @@ export class Media {
 
   /** Unmounts what was mounted here. What is busy goes as soon as it is not. */
   async close(): Promise<void> {
-    for (const [number, mountPoint] of this.#mounted) {
-      await unmount(mountPoint);
-      this.#mounted.delete(number);
-    }
+    const mounted = [...this.#mounted.values()];
+    this.#mounted.clear();
+    const results = await Promise.allSettled(mounted.map((mountPoint) => unmount(mountPoint)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   /** @returns where it is mounted */
@@ -137,7 +140,16 @@ export class Media {
     }
     const options = `ro,nosuid,nodev,noexec${mountOptions[device.fileSystem] ?? ''}`;
     // Without helpers of other file systems, and without what /etc/fstab says.
-    const args = ['-i', '-t', device.fileSystem, '-o', options, '--', device.path, mountPoint];
+    const args = [
+      '-i',
+      '-t',
+      kernelNames[device.fileSystem] ?? device.fileSystem,
+      '-o',
+      options,
+      '--',
+      device.path,
+      mountPoint,
+    ];
     await runSystemProgram('mount', args, signal).catch((cause: unknown) => {
       throw new EdgeBundleError('FILE_FAILED', `cannot mount ${device.path} (${device.fileSystem}): ${reason(cause)}`, {
         hint: 'Content on other media is loaded all the same. The kernel must know the file system, and the disk must be readable.',

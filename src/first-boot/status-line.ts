@@ -9,16 +9,16 @@ export function statusLine(status: FirstBootStatus, { nowMs, bytesPerSecond }: L
     const what = waiting.for === 'content' ? 'content' : status.registry;
     return `waiting for ${what}, ${waited} so far: ${waiting.reason}`;
   }
+  const summary = summaryOf(bundles);
+  if (state === 'done') return `done: ${summary}`;
+  if (state === 'failed') return `failed: ${status.error?.message ?? summary}`;
+  if (state === 'stopped') return `stopped: ${summary}; the next run goes on`;
   const current = bundles.findIndex(({ state: its }) => busyStates.has(its));
   const bundle = bundles[current];
   if (bundle !== undefined) {
     const of = bundles.length === 1 ? '' : ` (${current + 1} of ${bundles.length})`;
     return `${bundle.state} ${nameOf(bundle)}${of}${progressOf(bundle, bytesPerSecond)}`;
   }
-  const summary = summaryOf(bundles);
-  if (state === 'done') return `done: ${summary}`;
-  if (state === 'failed') return `failed: ${status.error?.message ?? summary}`;
-  if (state === 'stopped') return `stopped: ${summary}; the next run goes on`;
   return bundles.length === 0 ? 'looking for content' : summary;
 }
 
@@ -27,7 +27,8 @@ export interface LineFacts {
   readonly bytesPerSecond: number;
 }
 
-const busyStates: ReadonlySet<BundleStatus['state']> = new Set(['checking', 'waiting', 'loading', 'verifying']);
+/** Of a bundle that something is being done with. */
+export const busyStates: ReadonlySet<BundleStatus['state']> = new Set(['checking', 'waiting', 'loading', 'verifying']);
 
 function nameOf({ name, id, path }: BundleStatus): string {
   return id === undefined ? `'${path}'` : `${name ?? ''} ${id}`;

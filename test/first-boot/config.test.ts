@@ -115,6 +115,8 @@ describe('the configuration of first-boot', () => {
     ['an id that YAML reads as a number', { ...least, require: [1234567890123456] }, /require\.0/],
     ['a duration of nothing', { ...least, wait: { content: '0s' } }, /wait\.content: expected a duration/],
     ['a resolve entry without an address', { ...least, resolve: ['a:1'] }, /HOST:PORT:ADDRESS/],
+    ['a resolve entry whose address is none', { ...least, resolve: ['a:1:999.1.1.1'] }, /HOST:PORT:ADDRESS/],
+    ['a port that is none', { ...least, harbor: 'https://a:99999' }, /harbor: it is the address of no host/],
     ['a short fingerprint', { ...least, caFingerprint: 'ab:cd' }, /fingerprint/],
     ['no mapping', '- a', /expected object/],
     ['an empty file', '', /expected object/],

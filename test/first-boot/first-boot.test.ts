@@ -243,6 +243,20 @@ describe('the first boot ends', () => {
     await expect(host.boot()).resolves.toMatchObject({ state: 'done' });
   });
 
+  it('in order where it is stopped while it waits for Harbor, and says that the bundle is still to load', async () => {
+    await host.bundle('one');
+    front.state.knobs.unhealthy.add('core');
+    const stop = new AbortController();
+    const run = failureOf(host.boot({}, { signal: stop.signal }));
+    await line(/^waiting for 127/);
+    stop.abort();
+    expect(await run).toMatchObject({ code: 'ABORTED' });
+    const status = await host.status();
+    expect(status).toMatchObject({ state: 'stopped', bundles: [{ state: 'found' }] });
+    expect(status.line).toBe('stopped: 1 still to load; the next run goes on');
+    expect(host.lines.at(-1)).toBe(status.line);
+  });
+
   it('at once where another one is at work', async () => {
     const stop = new AbortController();
     const run = failureOf(host.boot({}, { signal: stop.signal }));

@@ -114,6 +114,13 @@ describe('the disks of a host', () => {
     ]);
   });
 
+  it('may be formatted as most USB disks are', () => {
+    for (const fileSystem of ['vfat', 'exfat', 'ntfs', 'ext4', 'iso9660', 'udf']) {
+      const device = { path: '/dev/sdb1', number: '8:17', fileSystem, labels: ['USB'], isRemovable: true };
+      expect(devicesFor({ removable: true }, [device])).toEqual([device]);
+    }
+  });
+
   it('are not guessed from what is no list', () => {
     for (const text of ['', '{}', '{"blockdevices":[{"path":"sda"}]}'])
       expect(() => parseBlockDevices(text)).toThrow(/lsblk/);
