@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -98,5 +99,38 @@ describe('the ISO build job', () => {
     expect((await buildIso({ ...settings, CLUSTER_DEFINITION: join(folder, 'images.txt') })).code).toBe(2);
     await writeFile(join(folder, 'gone.txt'), `${source.host}/team/gone:1.0\n`);
     expect((await buildIso({ ...settings, PROFILES: join(folder, 'gone.txt') })).code).toBe(3);
+  });
+
+  it('looks for what the last steps need before the first one, which may take hours', async () => {
+    const config = join(folder, 'first-boot.yaml');
+    await writeFile(config, 'sources: [{directory: /content}]\nharbour: https://harbor.example\n');
+    const withoutXorriso = join(folder, 'bin');
+    await mkdir(withoutXorriso);
+    for (const name of ['bash', 'dirname', 'node', 'sh']) {
+      const { stdout } = await promisify(execFile)('sh', ['-c', `command -v ${name}`]);
+      await symlink(stdout.trim(), join(withoutXorriso, name));
+    }
+    const wrong: readonly (readonly [Readonly<Record<string, string>>, number, RegExp])[] = [
+      [{ FIRST_BOOT_CONFIG: config }, 2, /harbour[^]*FIRST_BOOT_CONFIG/],
+      [{ ARCH: 's390x', LOADER: '1' }, 2, /ARCH: there is no loader package for 's390x'/],
+      [{ PRIVATE_KEY: '' }, 2, /PUBLIC_KEY: hosts would refuse/],
+      [{ EDGE_BUNDLE: join(folder, 'nowhere') }, 2, /EDGE_BUNDLE: .* is no program/],
+      [{ PATH: withoutXorriso }, 1, /xorriso is not installed/],
+    ];
+    for (const [setting, code, reason] of wrong) {
+      const ended = await buildIso({ ...settings, ...setting });
+      expect(ended.stderr).toMatch(reason);
+      expect(ended.stderr).not.toContain('building the bundle');
+      expect(ended.code).toBe(code);
+    }
+  });
+
+  it('puts no configuration of the first boot on an ISO that would fail where nobody can mend it', async () => {
+    const config = join(folder, 'wrong.yaml');
+    await writeFile(config, 'sources: []\n');
+    const args = ['iso', 'create', join(folder, 'images.txt'), '--out', join(folder, 'no.iso')];
+    const { EDGE_BUNDLE: program = '' } = settings;
+    const run = promisify(execFile)(program, [...args, '--first-boot-config', config]);
+    await expect(run).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('wrong.yaml') as string });
   });
 });

@@ -39,11 +39,12 @@ function create(args: CreateArguments, terminal: Terminal): Promise<void> {
   return withProgress(terminal, args, async (progress) => {
     const { createIso } = await import('../../../iso/create-iso.ts');
     const { signal } = terminal;
+    const content = await isoContent(args);
     const bytes = await bundleBytes(args.bundles);
     const xorriso = await findXorriso(args.xorriso, terminal);
     progress.expect(bytes);
     const made = await createIso({
-      ...isoContent(args),
+      ...content,
       ...{ xorriso, signal, out: args.out, force: args.force, label: args.label },
       publicKey: args['content-key'],
       mirrorConfig: args['mirror-config'],

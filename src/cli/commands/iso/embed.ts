@@ -46,11 +46,12 @@ function embed(args: EmbedArguments, terminal: Terminal): Promise<void> {
   return withProgress(terminal, args, async (progress) => {
     const { embedIso } = await import('../../../iso/embed-iso.ts');
     const { signal } = terminal;
+    const content = await isoContent(args);
     const bytes = await bundleBytes(args.bundles);
     const xorriso = await findXorriso(args.xorriso, terminal);
     progress.expect(bytes);
     const made = await embedIso({
-      ...isoContent(args),
+      ...content,
       ...{ xorriso, signal, iso: args.iso, out: args.out, force: args.force, replace: args.replace },
       publicKey: args['content-key'],
       clusterDefinition: args['cluster-definition'],

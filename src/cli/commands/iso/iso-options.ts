@@ -41,15 +41,16 @@ export const writeOptions = {
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
-export function isoContent(
+/** A mistake in the configuration of the first boot is told here, where somebody can mend it. */
+export async function isoContent(
   args: InferredOptionTypes<typeof writeOptions> & { readonly bundles: readonly string[] },
-): IsoContent {
-  return {
-    bundles: args.bundles,
-    loader: args.loader,
-    firstBootConfig: args['first-boot-config'],
-    partBytes: args['part-size'],
-  };
+): Promise<IsoContent> {
+  const { bundles, loader, 'first-boot-config': firstBootConfig, 'part-size': partBytes } = args;
+  if (firstBootConfig !== undefined) {
+    const { readFirstBootConfig } = await import('../../../first-boot/read-config.ts');
+    await readFirstBootConfig(firstBootConfig);
+  }
+  return { bundles, loader, firstBootConfig, partBytes };
 }
 
 export async function findXorriso(program: string, { signal }: Terminal): Promise<Xorriso> {
