@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +8,7 @@ import { promisify } from 'node:util';
 
 import { stringify } from 'yaml';
 
-import { freePort } from './free-port.ts';
+const startTimeoutMs = 30_000;
 
 export interface DockerRegistryOptions {
   readonly tls?: { readonly certificatePath: string; readonly keyPath: string } | undefined;
@@ -36,22 +35,19 @@ export interface DockerRegistry {
   readonly url: string;
   /** The folder that holds its content. */
   readonly storage: string;
-  /** Its log so far. */
-  log(): string;
   /** Ends it and removes its content. */
   stop(): Promise<void>;
 }
 
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'edge-bundle-registry-'));
-  const port = await freePort();
   const storage = join(folder, 'storage');
   const configPath = join(folder, 'config.yml');
-  await writeFile(configPath, stringify(await configuration(options, { folder, port, storage })));
-  const child = spawn('docker-registry', ['serve', configPath], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const log: string[] = [];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => log.push(text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => log.push(text));
+  await writeFile(configPath, stringify(await configuration(options, { folder, storage })));
+  const logPath = join(folder, 'log');
+  // Not a pipe: it would hold the registry up whenever this process waits for a program that talks to it.
+  const log = await open(logPath, 'w');
+  const child = spawn('docker-registry', ['serve', configPath], { stdio: ['ignore', 'ignore', log.fd] });
   const killAtExit = (): boolean => child.kill('SIGKILL');
   process.once('exit', killAtExit);
   const stop = async (): Promise<void> => {
@@ -59,20 +55,22 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
     await end(child);
     await rm(folder, { recursive: true, force: true });
   };
+  let port: string;
   try {
-    await listening(child, port);
+    port = await listening(child, logPath);
   } catch (error) {
     await stop();
-    throw new Error(`docker-registry did not start: ${log.join('')}`, { cause: error });
+    throw error;
+  } finally {
+    await log.close();
   }
   const host = `127.0.0.1:${port}`;
   const url = `${options.tls === undefined ? 'http' : 'https'}://${host}`;
-  return { host, url, storage, log: () => log.join(''), stop };
+  return { host, url, storage, stop };
 }
 
 interface Place {
   readonly folder: string;
-  readonly port: number;
   readonly storage: string;
 }
 
@@ -80,14 +78,16 @@ async function configuration(options: DockerRegistryOptions, place: Place): Prom
   const { tls, readOnly = false } = options;
   return {
     version: '0.1',
-    log: { level: 'warn', accesslog: { disabled: true } },
+    // That it listens, and where, it says at this level.
+    log: { level: 'info', accesslog: { disabled: true } },
     storage: {
       filesystem: { rootdirectory: place.storage },
       delete: { enabled: true },
       maintenance: { readonly: { enabled: readOnly } },
     },
     http: {
-      addr: `127.0.0.1:${place.port}`,
+      // Any port: one that was chosen before could be another's by the time that it is used.
+      addr: '127.0.0.1:0',
       secret: 'only for tests',
       ...(tls === undefined ? {} : { tls: { certificate: tls.certificatePath, key: tls.keyPath } }),
     },
@@ -116,29 +116,22 @@ async function bcrypt(password: string): Promise<string> {
   return stdout;
 }
 
-async function listening(child: ChildProcess, port: number): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
-    if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
-    if (await accepts(port)) return;
+/** @returns its port, as soon as it says so */
+async function listening(child: ChildProcess, logPath: string): Promise<string> {
+  const failed = once(child, 'error').then(([error]: unknown[]) => Promise.reject(error as Error));
+  const deadlineMs = performance.now() + startTimeoutMs;
+  for (;;) {
+    const hasEnded = child.exitCode !== null || child.signalCode !== null;
+    const log = await Promise.race([readFile(logPath, 'utf8'), failed]);
+    const [, port] = /msg="listening on 127\.0\.0\.1:(\d+)[",]/.exec(log) ?? [];
+    if (hasEnded || performance.now() > deadlineMs) throw new Error(`docker-registry did not start: ${log}`);
+    if (port !== undefined) return port;
     await sleep(20);
-  }
-  throw new Error(`nothing listens on port ${port} after 10 s`);
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
   }
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;
