@@ -6,8 +6,9 @@ export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs: a machine that is ten times slower, or busy with something else, fails no test.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     // Tests start registries and child processes of their own; a machine of two cores is no faster with more workers.
     maxWorkers: 2,
   },

@@ -67,5 +67,5 @@ describe('any chain of deltas', () => {
       }),
       { numRuns: Number(process.env.DELTA_RUNS ?? 12) },
     );
-  }, 120_000);
+  });
 });

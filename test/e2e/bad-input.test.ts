@@ -55,7 +55,7 @@ beforeAll(async () => {
   const built = await build([images, '--output', 'json'], join(folder, 'good'));
   expect(built.stderr).not.toContain('error');
   bundle = (JSON.parse(built.stdout) as { bundle: { path: string } }).bundle.path;
-}, 60_000);
+});
 
 afterAll(async () => {
   silent.close();

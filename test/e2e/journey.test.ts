@@ -49,7 +49,7 @@ beforeAll(async () => {
   await mkdir(join(folder, 'packs/store'), { recursive: true });
   const pack = { name: 'store', version: '1.0.0', layer: 'addon' };
   await writeFile(join(folder, 'packs/store/pack.json'), JSON.stringify(pack));
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([source.stop(), target.stop(), tokens.stop()]);
@@ -159,7 +159,7 @@ describe('a profile on its way from a registry with TLS and tokens into another'
     expect(bytes.saved).toBeGreaterThanOrEqual(2 * sharedBytes);
     bundle = (result as { bundle: { path: string } }).bundle.path;
     expect(bundle).toMatch(/content-[0-9a-f]{16}\/core-store-[0-9a-f]{16}\.tar\.zst$/);
-  }, 60_000);
+  });
 
   it('is shown by inspect, with the packs that asked for each image', async () => {
     const result = await json(['inspect', bundle]);

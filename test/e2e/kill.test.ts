@@ -45,7 +45,7 @@ beforeAll(async () => {
   }
   await client.close();
   await writeFile(join(folder, 'images.txt'), references.join('\n'));
-}, 120_000);
+});
 
 afterAll(async () => {
   await proxy.stop();

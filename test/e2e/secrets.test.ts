@@ -103,7 +103,7 @@ beforeAll(async () => {
   await writeFile(join(given, 'variables.json'), JSON.stringify({ dbPassword: variable, tlsKey: manyLines }));
   helm = await recordingHelm();
   await publishImages();
-}, 120_000);
+});
 
 afterAll(async () => {
   await stopPalettes();

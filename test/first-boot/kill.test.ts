@@ -47,7 +47,7 @@ it('goes on after kill -9 in the middle of a load, and its status is never torn'
   expect(await host.isLoaded('large')).toBe(true);
   expect(seen.has('loading')).toBe(true);
   expect(front.state.violations).toEqual([]);
-}, 60_000);
+});
 
 it('ends in order at SIGTERM, says so, and takes a wrong configuration for what it is', async () => {
   const host = await EdgeHost.create(front);
@@ -63,4 +63,4 @@ it('ends in order at SIGTERM, says so, and takes a wrong configuration for what 
   const wrong = await runCli(['first-boot', '--config', await host.writeConfig({ concurrency: 0, keyz: [] })]);
   expect(wrong.exitCode).toBe(1);
   expect(wrong.stderr).toMatch(/concurrency: [\s\S]*keyz/);
-}, 60_000);
+});

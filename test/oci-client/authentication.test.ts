@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { readContent } from '../../src/content/verify.ts';
 import type { Credentials, CredentialSource } from '../../src/oci-client/credentials.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
+import { passTime } from '../support/clock.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { blob, type Content, contentsOf, image, noise, pushAll } from '../support/graphs.ts';
 import { startRegistryProxy } from '../support/registry-proxy.ts';
@@ -187,7 +187,7 @@ describe('a registry with token authentication', () => {
 
 describe('tokens that do not last', () => {
   it('are renewed ahead of their end', async () => {
-    const tokens = await startTokenServer({ users: { robot: password }, expiresInSeconds: 3 });
+    const tokens = await startTokenServer({ users: { robot: password }, expiresInSeconds: 300 });
     const registry = await startDockerRegistry({ tokenAuth: tokens });
     try {
       const repository = open(registry, { username: 'robot', password }).repository(registry.host, 'team/app');
@@ -197,7 +197,7 @@ describe('tokens that do not last', () => {
       await repository.exists(descriptor);
       await repository.exists(descriptor);
       expect(tokens.requests.length - first).toBe(1);
-      await sleep(2300);
+      passTime(280_000, 'monotonic');
       expect(await repository.exists(descriptor)).toBe(true);
       expect(tokens.requests.length - first).toBe(2);
     } finally {

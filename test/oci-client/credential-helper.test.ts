@@ -127,11 +127,9 @@ describe('a credential helper that fails', () => {
   });
 
   it('by not ending is stopped, also where something it has started holds its output', async () => {
-    await helpers.add('hanging', 'sleep 30 & wait');
+    await helpers.add('hanging', 'sleep 300 & wait');
     const helper = new CredentialHelper('hanging', { ...helpers, timeoutMs: 200 });
-    const startedMs = performance.now();
     await expectError('TIMEOUT', 'did not end within 0.2 s', () => helper.get('ghcr.io'));
-    expect(performance.now() - startedMs).toBeLessThan(5000);
   });
 
   it('is asked again the next time', async () => {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
@@ -98,7 +99,7 @@ describe('fetch of what is not as promised', () => {
   it('fails for who reads late, too, and harms nobody until then', async () => {
     const { repository } = await serve({ [path]: truncated });
     const content = await repository.fetch(descriptor);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
     await expect(readAll(content)).rejects.toMatchObject({ code: 'TRANSFER_INCOMPLETE' });
   });
 
@@ -134,7 +135,7 @@ describe('fetch of what is not as promised', () => {
           response.writeHead(200, { 'Content-Length': `${bytes.byteLength}` }).write(bytes.subarray(0, 1000));
         },
       },
-      { bodyTimeoutMs: 300 },
+      { bodyTimeoutMs: 1_000 },
     );
     await expect(readAll(await repository.fetch(descriptor))).rejects.toMatchObject({
       code: 'TIMEOUT',
@@ -143,9 +144,9 @@ describe('fetch of what is not as promised', () => {
   });
 
   it('does not take it for a stall when the reader pauses', async () => {
-    const { repository } = await serve({ [path]: reply(200, {}, bytes) }, { bodyTimeoutMs: 300 });
+    const { repository } = await serve({ [path]: reply(200, {}, bytes) }, { bodyTimeoutMs: 1_000 });
     const content: Readable = await repository.fetch(descriptor);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await sleep(2_500);
     expect((await readAll(content)).equals(bytes)).toBe(true);
   });
 });

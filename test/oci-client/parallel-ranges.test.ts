@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import type { RegistryClientOptions } from '../../src/oci-client/registry-client.ts';
 import { blob, noise } from '../support/graphs.ts';
@@ -53,29 +53,26 @@ class SlowServer {
   }
 }
 
-async function read(
-  server: SlowServer,
-  options: RegistryClientOptions = {},
-): Promise<ServedRepository & { ms: number }> {
+async function read(server: SlowServer, options: RegistryClientOptions = {}): Promise<ServedRepository> {
   const served = await serve({ [path]: server.content }, { retries: 5, retryBaseMs: 5, ...options });
-  const started = performance.now();
   const got = await readAll(await served.repository.fetch(descriptor));
   expect(got.equals(bytes)).toBe(true);
-  return { ...served, ms: performance.now() - started };
+  return served;
 }
 
 describe('a large blob from a server that is slow for each connection', () => {
-  it('comes over several, much faster, in order, with no byte asked for twice', async () => {
+  it('comes over several, each with its part, in order, with no byte asked for twice', async () => {
     const server = new SlowServer(8_000_000);
-    const { ms } = await read(server);
-    expect(ms).toBeLessThan(48_000_000 / 8_000 / 1.4);
+    await read(server);
     expect(server.most).toBeGreaterThanOrEqual(4);
     const starts = server.content.asked.map(({ start }) => start).sort((one, other) => one - other);
     expect(new Set(starts).size).toBe(starts.length);
     // The first answer is cut where the first piece begins; what was under way of it is all that comes twice.
     const [first = 0, second = 0] = starts;
-    expect((server.sent.get(first) ?? 0) - second).toBeLessThan(2_000_000);
-  }, 30_000);
+    const ofFirst = server.sent.get(first) ?? 0;
+    expect(ofFirst - second).toBeLessThan(2_000_000);
+    expect(bytes.byteLength - ofFirst, 'over the others').toBeGreaterThan(2 * pieceBytes);
+  });
 
   it('comes over one where that is wanted, or where the server says nothing of ranges', async () => {
     const single = new SlowServer(40_000_000);
@@ -84,7 +81,7 @@ describe('a large blob from a server that is slow for each connection', () => {
     const limited = new SlowServer(20_000_000);
     await read(limited, { maxConnectionsPerHost: 1 });
     expect(limited.content.asked).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('comes whole from a server that stops to know ranges', async () => {
     const server = new SlowServer(16_000_000, ({ isRange, response }) => {
@@ -95,7 +92,7 @@ describe('a large blob from a server that is slow for each connection', () => {
     await read(server);
     expect(server.content.asked.filter(({ isRange }) => !isRange)).toHaveLength(1);
     expect(server.content.asked.length).toBeLessThan(6);
-  }, 30_000);
+  });
 
   it('comes over as many as the server takes', async () => {
     const server = new SlowServer(12_000_000, ({ response }, running) => {
@@ -108,7 +105,7 @@ describe('a large blob from a server that is slow for each connection', () => {
     const refused = server.content.asked.length - server.sent.size;
     expect(refused).toBeGreaterThan(0);
     expect(refused).toBeLessThan(10);
-  }, 30_000);
+  });
 
   it('comes where any connection breaks off', async () => {
     const server = new SlowServer(16_000_000, ({ number, breakOff }) => {
@@ -117,7 +114,7 @@ describe('a large blob from a server that is slow for each connection', () => {
       return true;
     });
     await read(server);
-  }, 30_000);
+  });
 
   it('takes little memory where its reader is slow, and goes on when the reader does', async () => {
     const server = new SlowServer(8_000_000);
@@ -136,7 +133,7 @@ describe('a large blob from a server that is slow for each connection', () => {
       expect(asked - received).toBeLessThanOrEqual(11 * pieceBytes);
     }
     expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
-  }, 30_000);
+  });
 
   it('ends on all connections when its reader leaves', async () => {
     const server = new SlowServer(8_000_000);
@@ -148,9 +145,8 @@ describe('a large blob from a server that is slow for each connection', () => {
       if (received > 20_000_000) break;
     }
     expect(server.most).toBeGreaterThan(1);
-    await sleep(200);
-    expect(server.content.asked.every(({ response }) => response.destroyed)).toBe(true);
-  }, 30_000);
+    await vi.waitFor(() => expect(server.content.asked.every(({ response }) => response.destroyed)).toBe(true), 60_000);
+  });
 });
 
 describe('a large blob from a server that is fast', () => {

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import type { RetryEvent } from '../../src/oci-client/retry-policy.ts';
@@ -40,16 +40,25 @@ describe('a request that fails for the moment', () => {
   it.each<[string, Answer]>([
     ...[408, 425, 429, 500, 502, 503, 504].map((status): [string, Answer] => [`with ${status}`, reply(status)]),
     ['by a reset', reset],
-    ['because nothing is answered', hang],
     [
       'with an answer that breaks off',
       (_request, response) => void response.socket?.end('HTTP/1.1 200 OK\r\nContent-'),
     ],
   ])('%s is sent again', async (_how, failure) => {
     const script = { [tags]: inTurn(failure, failure, good) };
-    const { repository, server } = await serve(script, { ...soon, headersTimeoutMs: 150 });
+    const { repository, server } = await serve(script, soon);
     expect(await repository.tags()).toEqual(['v1']);
     expect(requestsTo(server)).toBe(3);
+  });
+
+  it('because nothing is answered is sent again', async () => {
+    const { repository, server } = await serve(
+      { [tags]: inTurn(hang, hang, good) },
+      { ...soon, headersTimeoutMs: 300 },
+    );
+    expect(await repository.tags()).toEqual(['v1']);
+    // On a busy machine the good answer may come too late as well.
+    expect(requestsTo(server)).toBeGreaterThanOrEqual(3);
   });
 
   it('is sent again as often as is allowed, and the last failure told', async () => {
@@ -93,11 +102,9 @@ describe('a request that fails for the moment', () => {
   });
 
   it('is given up when the time for it is over, also where the registry asks for more', async () => {
-    const options = { retryBaseMs: 20, retryMaxMs: 50, giveUpAfterMs: 300 };
-    const started = performance.now();
+    const options = { retryBaseMs: 1, retryMaxMs: 10, giveUpAfterMs: 1_500 };
     const { repository, server } = await serve({ [tags]: reply(503) }, { ...options, retries: undefined });
     await expect(repository.tags()).rejects.toMatchObject({ exitCode: 75 });
-    expect(performance.now() - started).toBeLessThan(1_000);
     expect(requestsTo(server), 'more often than the default allows').toBeGreaterThan(6);
 
     const asking = await serve({ [tags]: reply(503, { 'Retry-After': '60' }) }, { ...options, retries: undefined });
@@ -108,14 +115,12 @@ describe('a request that fails for the moment', () => {
   it('ends at once when it is aborted while it waits', async () => {
     const controller = new AbortController();
     const options = { retries: 5, onRetry: () => setTimeout(() => controller.abort(), 20) };
-    const { repository } = await serve({ [tags]: reply(503, { 'Retry-After': '60' }) }, options);
-    const started = performance.now();
+    const { repository } = await serve({ [tags]: reply(503, { 'Retry-After': '300' }) }, options);
     await expect(repository.tags({ signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' });
-    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   it('ends at once when the client is closed while it waits', async () => {
-    const { repository, client } = await serve({ 'GET /v2/': reply(503, { 'Retry-After': '60' }) }, { retries: 5 });
+    const { repository, client } = await serve({ 'GET /v2/': reply(503, { 'Retry-After': '300' }) }, { retries: 5 });
     const listed = repository.tags();
     setTimeout(() => void client.close(), 50);
     await expect(listed).rejects.toMatchObject({ code: 'ABORTED' });
@@ -152,10 +157,11 @@ describe('a connection that does not come about', () => {
     const client = new RegistryClient({ connectTimeoutMs: 100, retries: 2, retryBaseMs: 5 });
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     await expect(client.repository(host, 'team/app').tags()).rejects.toMatchObject({ code: 'TIMEOUT' });
-    expect(connections).toBe(3);
+    // A connection that was given up may be noticed later than that.
+    await vi.waitFor(() => expect(connections).toBe(3), 60_000);
     await client.close();
     server.close();
-  }, 20_000);
+  });
 });
 
 describe('Retry-After', () => {
@@ -169,6 +175,7 @@ describe('Retry-After', () => {
       times.push(performance.now());
       return answer(request, response);
     };
+    const waits: RetryEvent[] = [];
     const { repository } = await serve(
       {
         [tags]: note(
@@ -176,18 +183,15 @@ describe('Retry-After', () => {
         ),
         [`HEAD /v2/team/app/blobs/${blob('x').descriptor.digest}`]: note(reply(200)),
       },
-      { retries: 5, retryBaseMs: 10 },
+      { retries: 5, retryBaseMs: 10, onRetry: (event) => waits.push(event) },
     );
     const listed = repository.tags();
-    while (times.length === 0) await sleep(5);
+    while (waits.length === 0) await sleep(5);
     const [first = 0] = times;
-    await sleep(100);
     await Promise.all([listed, repository.exists(blob('x').descriptor)]);
     expect(times).toHaveLength(3);
-    for (const time of times.slice(1)) {
-      expect(time - first).toBeGreaterThanOrEqual(900);
-      expect(time - first).toBeLessThan(3_000);
-    }
+    for (const time of times.slice(1)) expect(time - first).toBeGreaterThanOrEqual(900);
+    expect(waits.map(({ delayMs }) => delayMs < 2_500)).toEqual([true]);
   });
 
   it.each(['nonsense', '', '-5', '1.5.2026 at noon'])("that is '%s' is not waited for", async (text) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { type CredentialSource, FixedCredentials, type PasswordCredentials } from '../../src/oci-client/credentials.ts';
+import { passTime } from '../support/clock.ts';
 import { type Answer, reply } from '../support/scripted-server.ts';
 import { basic, pull, repository, useNetwork } from './guarded-repository.ts';
 
@@ -61,14 +62,15 @@ describe('a token service', () => {
         ...repository('team/app', (authorization) => authorization.startsWith('Bearer old'), challenge()),
         'GET /token': (_request, response) => {
           given += 1;
-          response.writeHead(200, { Date: 'Thu, 01 Jan 2026 00:59:59 GMT' });
+          response.writeHead(200, { Date: 'Thu, 01 Jan 2026 00:58:00 GMT' });
           response.end(`{"token":"old-${given}","expires_in":3600,"issued_at":"2026-01-01T00:00:00Z"}`);
         },
       },
     });
     const from = open().repository(host, 'team/app');
     await from.resolve('1');
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(given).toBe(1);
+    passTime(100_000);
     await from.resolve('1');
     expect(given).toBe(2);
   });

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
@@ -231,12 +232,11 @@ describe('a push that the registry does not take', () => {
 
   it('is not taken for stalled when the content is slow to come', async () => {
     const received: Received = { bodies: [], brokenOffBytes: 0 };
-    const { repository } = await serve(uploadScript('/upload/1', received), { headersTimeoutMs: 300 });
+    const { repository } = await serve(uploadScript('/upload/1', received), { headersTimeoutMs: 1_000 });
     const slow = async function* (): AsyncGenerator<Buffer> {
-      for (const part of [bytes.subarray(0, 100_000), bytes.subarray(100_000)]) {
-        await new Promise((resolve) => setTimeout(resolve, 800));
-        yield part;
-      }
+      yield bytes.subarray(0, 100_000);
+      await sleep(2_500);
+      yield bytes.subarray(100_000);
     };
     await repository.push(descriptor, Readable.from(slow()));
     expect(received.bodies[0]?.equals(bytes)).toBe(true);

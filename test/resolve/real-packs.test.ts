@@ -134,7 +134,7 @@ beforeAll(async () => {
   document = await resolveJson([...packs.map((pack) => join(packsFolder, pack)), '--allow-unrendered']);
   const rendered = await Promise.all(packs.map(async (pack) => [pack, await renderPack(pack)] as const));
   independent = new Map(rendered);
-}, 120_000);
+});
 
 function independently(pack: string): RenderedPack {
   const found = independent.get(pack);
