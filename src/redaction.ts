@@ -8,7 +8,7 @@ let longestFirst: readonly string[] | undefined;
 
 const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[A-Za-z0-9\-._~+/]{4,}=*/g, `$1 ${placeholder}`],
-  [/([a-z][a-z0-9+.-]*:\/\/)[^/@\s:]*:[^/@\s]*@/gi, `$1${placeholder}@`],
+  [/:\/\/[^/@\s:]*:[^/@\s]*@/g, `://${placeholder}@`],
   [
     /([?&](?:access_token|refresh_token|token|password|sig|signature|x-amz-[a-z-]+|x-goog-[a-z-]+)=)[^&\s"']+/gi,
     `$1${placeholder}`,

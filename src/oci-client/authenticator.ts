@@ -30,7 +30,7 @@ export interface Authorization {
   readonly header: string | undefined;
   /** Whether there are credentials for the registry: the login was valid then. */
   readonly isLoggedIn: boolean;
-  /** Whether the registry has given this token just now, so that another one would be no better. */
+  /** Whether the registry gave this token for this request, so that another one would be no better while it lasts. */
   readonly isFresh: boolean;
 }
 
@@ -97,12 +97,13 @@ export class Authenticator {
         if (rejected.header !== session.header) return true;
         return credentials !== undefined && this.#logins.refresh(endpoint.registry, repository, credentials);
       case 'bearer': {
+        const key = this.#tokenKey(session.service, scopes);
+        // A request may have waited longer than its token lasts, for its turn or to be sent again.
+        const isStillFresh = rejected.isFresh && this.#tokens.holds(key, rejected.header);
         const isWidened = this.#widen(session.service, scopes, challenges);
-        if (rejected.isFresh) return isWidened;
+        if (isStillFresh) return isWidened;
         // Without one, it was sent before another request's answer asked for a login.
-        if (rejected.header !== undefined) {
-          this.#tokens.drop(this.#tokenKey(session.service, scopes), rejected.header);
-        }
+        if (rejected.header !== undefined) this.#tokens.drop(key, rejected.header);
         return true;
       }
     }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { EdgeBundleError, type ErrorCode, isEdgeBundleError } from '../errors.ts';
 import { redact } from '../redaction.ts';
 import type { HttpResponse } from './http-response.ts';
+import { withoutMarkup } from './markup.ts';
 
 const maxErrorBytes = 64 * 1024;
 const maxReasonLength = 500;
@@ -93,7 +94,7 @@ function explain(text: string): string {
   try {
     json = JSON.parse(text);
   } catch {
-    return shorten(text.replace(/<(style|script|head)\b.*?<\/\1>/gis, ' ').replace(/<[^>]*>/g, ' '));
+    return shorten(withoutMarkup(text));
   }
   const standard = errorsSchema.safeParse(json);
   if (standard.success) return shorten(standard.data.errors.map(explainOne).join('; '));

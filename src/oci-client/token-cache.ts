@@ -28,6 +28,12 @@ export class TokenCache {
     return { ...(await this.#start(key, fetch).token), isFresh: true };
   }
 
+  /** Whether `header` is the token under `key`, and not about to expire. */
+  holds(key: string, header: string | undefined): boolean {
+    const known = this.#entries.get(key);
+    return known?.header !== undefined && known.header === header && performance.now() < known.renewAtMs;
+  }
+
   /** Forgets the token under `key` where it is still this one. */
   drop(key: string, header: string): void {
     if (this.#entries.get(key)?.header === header) this.#entries.delete(key);

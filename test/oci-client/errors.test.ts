@@ -70,7 +70,8 @@ describe('an answer that is an error', () => {
         response.writeHead(400);
         const piece = Buffer.alloc(16_384, 'x');
         const send = (): void => {
-          while (!response.destroyed && response.write(piece)) sent += piece.byteLength;
+          do sent += piece.byteLength;
+          while (!response.destroyed && response.write(piece));
         };
         response.on('drain', send);
         send();

@@ -75,6 +75,31 @@ describe('a token service', () => {
     expect(given).toBe(2);
   });
 
+  it('is asked again where a token has expired while the request that it was for waited to be sent again', async () => {
+    let given = 0;
+    let asked = 0;
+    const { open } = await start({
+      [host]: {
+        ...repository('team/app', (authorization) => authorization === `Bearer token-${given}`, challenge()),
+        [`HEAD /v2/team/app/manifests/1`]: (request, response) => {
+          asked += 1;
+          if (asked > 1) {
+            const isExpired = request.headers.authorization === 'Bearer token-1';
+            return (isExpired ? challenge() : reply(404))(request, response);
+          }
+          passTime(61_000);
+          return reply(503)(request, response);
+        },
+        'GET /token': (_request, response) => {
+          given += 1;
+          response.end(JSON.stringify({ token: `token-${given}`, expires_in: 60 }));
+        },
+      },
+    });
+    await expect(open().repository(host, 'team/app').resolve('1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect([given, asked]).toEqual([2, 3]);
+  });
+
   it('that does not take the login of a helper any more gets a new one, in the middle of the work', async () => {
     let valid = { username: 'oauth2accesstoken', password: 'ya29-first' };
     let token = 'bearer-1';

@@ -63,24 +63,25 @@ export function blobFaults(blobBytes: number, elsewhere: string): readonly Fault
             ? { kind: 'whole' }
             : undefined,
     },
-    expiringTokens(elsewhere),
+    expiringTokens(elsewhere, blobBytes),
     each('redirect to another host', (_random, { path }) => answer(307, { Location: `http://${elsewhere}${path}` })),
   ];
 }
 
-/** Every token is refused some time after it was used first; before there is one, a login is wanted. */
-function expiringTokens(realmHost: string): FaultPlan {
-  const firstUse = new Map<string, number>();
+/**
+ * Before there is a token, a login is wanted. Bodies break off, and a token that was good for a blob is often refused when
+ * more of that blob is asked for; never sooner, for one that was given just now is not asked for anew.
+ */
+function expiringTokens(realmHost: string, blobBytes: number): FaultPlan {
+  const used = new Set<string>();
   return {
     name: 'token that has expired',
-    fault: ({ headers: { authorization = '' } }, _number, random) => {
-      const nowMs = performance.now();
-      const usedMs = firstUse.get(String(authorization));
-      // Not sooner: requests that share a new token may come a little after each other.
-      const isGood = authorization !== '' && (usedMs === undefined || nowMs - usedMs < 100 || random() < 0.5);
+    fault: ({ path, headers: { authorization = '' } }, _number, random) => {
+      const use = `${String(authorization)} ${path}`;
+      const isGood = authorization !== '' && (!used.has(use) || random() < 0.2);
       if (!isGood) return answer(401, { 'WWW-Authenticate': `Bearer realm="http://${realmHost}${tokenPath}"` });
-      if (usedMs === undefined) firstUse.set(String(authorization), nowMs);
-      return undefined;
+      used.add(use);
+      return random() < 0.5 ? { kind: 'truncate', afterBytes: somewhere(random, blobBytes) } : undefined;
     },
   };
 }

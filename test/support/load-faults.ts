@@ -220,9 +220,12 @@ class Watcher {
   async watch(): Promise<void> {
     while (this.#isWatching) {
       for (const { repository, tag } of await this.#visible()) {
+        // It is listed before it is written, and nobody can pull it until then.
+        const answer = await this.#ask('GET', `${repository}/manifests/${tag}`);
+        if (!answer.ok) continue;
         this.#seen.add(`${repository}:${tag}`);
         this.pulls += 1;
-        const missing = await this.#missingBelow(repository, tag);
+        const missing = await this.#missingIn(repository, await answer.json());
         if (missing !== undefined) this.halfLoaded.push(`${repository}:${tag} lacks ${missing}`);
       }
       await sleep(50);
@@ -255,15 +258,14 @@ class Watcher {
     return digest;
   }
 
-  async #missingBelow(repository: string, reference: string): Promise<string | undefined> {
-    const answer = await this.#ask('GET', `${repository}/manifests/${reference}`);
-    if (!answer.ok) return reference;
-    const { manifests, layers, config } = manifestSchema.parse(await answer.json());
+  async #missingIn(repository: string, manifest: unknown): Promise<string | undefined> {
+    const { manifests, layers, config } = manifestSchema.parse(manifest);
     for (const { digest } of [...layers, ...(config === undefined ? [] : [config])]) {
       if (!(await this.#ask('HEAD', `${repository}/blobs/${digest}`)).ok) return digest;
     }
     for (const { digest } of manifests) {
-      const missing = await this.#missingBelow(repository, digest);
+      const answer = await this.#ask('GET', `${repository}/manifests/${digest}`);
+      const missing = answer.ok ? await this.#missingIn(repository, await answer.json()) : digest;
       if (missing !== undefined) return missing;
     }
     return undefined;
