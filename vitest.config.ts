@@ -9,6 +9,7 @@ export default defineConfig({
     // For what hangs: a machine that is ten times slower, or busy with something else, fails no test.
     testTimeout: 240_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 120_000, interval: 20 } },
     // Tests start registries and child processes of their own; a machine of two cores is no faster with more workers.
     maxWorkers: 2,
   },

@@ -24,6 +24,8 @@ const layerBytes = 3_000_000;
 let registry: DockerRegistry;
 let proxy: RegistryProxy;
 let client: RegistryClient;
+/** Its requests end where the registry is silent for two seconds. */
+let impatient: RegistryClient;
 let out: string;
 let wanted: WantedImage[];
 const digests = new Map<string, string>();
@@ -34,12 +36,14 @@ let views = 0;
 beforeAll(async () => {
   registry = await startDockerRegistry();
   proxy = await startRegistryProxy(registry.host);
-  client = new RegistryClient({ plainHttp: 'all', headersTimeoutMs: 1_000, bodyTimeoutMs: 1_000, retries: 0 });
+  client = new RegistryClient({ plainHttp: 'all', retries: 0 });
+  impatient = new RegistryClient({ plainHttp: 'all', headersTimeoutMs: 2_000, bodyTimeoutMs: 2_000, retries: 0 });
   wanted = await pushImages();
 });
 
 afterAll(async () => {
   await client.close();
+  await impatient.close();
   await proxy.stop();
   await registry.stop();
 });
@@ -259,7 +263,7 @@ describe('a build', () => {
 
   it('ends with a time-out where the registry hangs in a body', async () => {
     onBlob(sharedLayer, { kind: 'hang', afterBytes: 100_000 });
-    const error = await failureOf(build());
+    const error = await failureOf(build({ source: impatient }));
     expect(error).toMatchObject({ code: 'TIMEOUT', exitCode: 75 });
     expect(error.failures).toHaveLength(1);
     expect(finishedBundles()).toEqual([]);
@@ -267,7 +271,7 @@ describe('a build', () => {
 
   it('ends with a time-out where the registry never answers', async () => {
     proxy.fault = () => ({ kind: 'hang' });
-    expect(await failureOf(build())).toMatchObject({ code: 'TIMEOUT', exitCode: 75 });
+    expect(await failureOf(build({ source: impatient }))).toMatchObject({ code: 'TIMEOUT', exitCode: 75 });
   });
 
   it('refuses a manifest of more than 4 MiB before it reads it', async () => {

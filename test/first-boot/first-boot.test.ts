@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { EdgeBundleError } from '../../src/errors.ts';
 import { readSigner } from '../../src/trust/signer.ts';
@@ -164,9 +164,7 @@ describe('the first boot waits', () => {
     const { path } = await host.bundle('late', { out: away });
     const run = host.boot();
     expect(await line(/^waiting for content/)).toMatch(/there is no bundle; not there: no other medium/);
-    await vi.waitFor(async () =>
-      expect(await host.status()).toMatchObject({ state: 'waiting-for-content', waiting: { for: 'content' } }),
-    );
+    await expect.poll(() => host.status()).toMatchObject({ state: 'waiting-for-content', waiting: { for: 'content' } });
     await rename(dirname(path), join(host.content, 'content-late'));
     const status = await run;
     expect(status).toMatchObject({ state: 'done', bundles: [{ name: 'late', state: 'loaded' }] });
@@ -181,9 +179,7 @@ describe('the first boot waits', () => {
       sources: [{ directory: host.content }, { directory: `${away}/usb` }],
     });
     expect(await line(/^waiting for content/)).toContain(`no bundle ${later.id}; not there: '${away}/usb'`);
-    await vi.waitFor(async () =>
-      expect(await host.status()).toMatchObject({ missing: [later.id], bundles: [{ state: 'loaded' }] }),
-    );
+    await expect.poll(() => host.status()).toMatchObject({ missing: [later.id], bundles: [{ state: 'loaded' }] });
     await rename(dirname(later.path), join(away, 'usb'));
     expect((await run).bundles.map(({ state }) => state)).toEqual(['loaded', 'loaded']);
     // The disk may be taken away.
@@ -209,9 +205,9 @@ describe('the first boot waits', () => {
     front.state.knobs.unhealthy.add('database');
     const run = host.boot();
     expect(await line(/^waiting for 127/)).toContain('database');
-    await vi.waitFor(async () =>
-      expect(await host.status()).toMatchObject({ state: 'waiting-for-registry', waiting: { for: 'registry' } }),
-    );
+    await expect
+      .poll(() => host.status())
+      .toMatchObject({ state: 'waiting-for-registry', waiting: { for: 'registry' } });
     await front.pause();
     front.state.knobs.unhealthy.clear();
     await line(/connection refused/);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { SystemdNotifier } from '../../src/first-boot/systemd-notifier.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -45,7 +45,7 @@ describe.skipIf(!canReceive)('systemd', () => {
     await notifier.flush();
     notifier.stopping();
     await notifier.flush();
-    await vi.waitFor(() => expect(messages.filter((text) => text.includes('STOPPING=1'))).toHaveLength(1));
+    await expect.poll(() => messages.filter((text) => text.includes('STOPPING=1'))).toHaveLength(1);
     const told = messages.filter((text) => text !== 'BARRIER=1');
     expect(told[0]).toMatch(/^READY=1/);
     expect(told[0]).toContain('STATUS=loading b');

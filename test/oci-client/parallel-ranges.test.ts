@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import type { RegistryClientOptions } from '../../src/oci-client/registry-client.ts';
 import { blob, noise } from '../support/graphs.ts';
@@ -145,7 +145,7 @@ describe('a large blob from a server that is slow for each connection', () => {
       if (received > 20_000_000) break;
     }
     expect(server.most).toBeGreaterThan(1);
-    await vi.waitFor(() => expect(server.content.asked.every(({ response }) => response.destroyed)).toBe(true), 60_000);
+    await expect.poll(() => server.content.asked.every(({ response }) => response.destroyed)).toBe(true);
   });
 });
 

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import type { RetryEvent } from '../../src/oci-client/retry-policy.ts';
@@ -158,7 +158,7 @@ describe('a connection that does not come about', () => {
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     await expect(client.repository(host, 'team/app').tags()).rejects.toMatchObject({ code: 'TIMEOUT' });
     // A connection that was given up may be noticed later than that.
-    await vi.waitFor(() => expect(connections).toBe(3), 60_000);
+    await expect.poll(() => connections).toBe(3);
     await client.close();
     server.close();
   });

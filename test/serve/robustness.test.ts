@@ -153,7 +153,7 @@ describe('a hostile path', () => {
 
 describe('a connection', () => {
   it.each(['', 'GET /v2/ HTTP/1.1\r\nHost: x\r\n'])('that sends %j and no more is ended', async (text) => {
-    served = await serveFolder(folder, { stallMs: 150 });
+    served = await serveFolder(folder, { stallMs: 1_000 });
     const socket = await dial();
     socket.write(text);
     const answer = await readToEnd(socket);
@@ -162,13 +162,13 @@ describe('a connection', () => {
   });
 
   it('is kept between requests', async () => {
-    served = await serveFolder(folder, { stallMs: 100 });
+    served = await serveFolder(folder, { stallMs: 1_000 });
     const socket = await dial();
     for (let count = 0; count < 3; count += 1) {
+      if (count > 0) await sleep(1_500);
       socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n');
       const [answer] = (await once(socket, 'data')) as [Buffer];
       expect(statusLine(answer.toString())).toBe(200);
-      await sleep(250);
     }
   });
 });
@@ -179,7 +179,7 @@ describe('an upload', () => {
     fetch(`${served.url}${path}?digest=${descriptor.digest}`, { method: 'PUT', body: new Uint8Array(bytes) });
 
   it('that stalls loses its connection, and goes on from what came', async () => {
-    served = await serveFolder(folder, { stallMs: 150 });
+    served = await serveFolder(folder, { stallMs: 1_000 });
     const path = await startUpload();
     const socket = await startSending(path, bytes.byteLength);
     socket.write(bytes.subarray(0, 100_000));
@@ -193,11 +193,11 @@ describe('an upload', () => {
   });
 
   it('that is slow but goes on is taken, however long it lasts', async () => {
-    served = await serveFolder(folder, { stallMs: 150 });
+    served = await serveFolder(folder, { stallMs: 1_500 });
     const path = await startUpload();
     const slowly = async function* (): AsyncGenerator<Buffer> {
       for (let at = 0; at < bytes.byteLength; at += 50_000) {
-        await sleep(60);
+        await sleep(300);
         yield bytes.subarray(at, at + 50_000);
       }
     };
@@ -235,11 +235,11 @@ describe('an upload', () => {
   });
 
   it('that nobody goes on with is removed, with its file', async () => {
-    served = await serveFolder(folder, { uploadIdleMs: 100 });
+    served = await serveFolder(folder, { uploadIdleMs: 2_000 });
     const path = await startUpload();
     await fetch(served.url + path, { method: 'PATCH', body: 'some bytes' });
     expect(await uploadFiles()).toHaveLength(1);
-    await expect.poll(uploadFiles, { interval: 20 }).toEqual([]);
+    await expect.poll(uploadFiles).toEqual([]);
     const gone = await put(path);
     expect([gone.status, await errorCodes(gone)]).toEqual([404, ['BLOB_UPLOAD_UNKNOWN']]);
   });
@@ -345,7 +345,7 @@ describe('content that cannot be read', () => {
   it('by a client that stops reading does not hold the connection for ever', async () => {
     served = await serve(
       new BundleContent(await bundleOf({ [reference]: image([blob(noise(20_000_000, 'large'))]) })),
-      { stallMs: 150 },
+      { stallMs: 1_000 },
     );
     const { digest } = blob(noise(20_000_000, 'large')).descriptor;
     const socket = await dial();
