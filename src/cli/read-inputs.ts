@@ -1,6 +1,3 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-
 import { EdgeBundleError } from '../errors.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import type { Transport } from '../oci-client/transport.ts';
@@ -8,6 +5,7 @@ import type { PackSource } from '../profile/packs/pack-definition.ts';
 import type { Profile } from '../profile/profile-kinds.ts';
 import type { Connections, Packages } from '../resolve/packages.ts';
 import type { ResolvedProfiles, Unrendered } from '../resolve/resolved-profiles.ts';
+import { findCacheFolder } from './cache-folder.ts';
 import type { Progress } from './progress/progress.ts';
 import type { ProfileArguments } from './profile-options.ts';
 import {
@@ -59,7 +57,7 @@ export async function withResolved<T>(
       kubeVersion: kubeVersion === undefined ? undefined : `v${kubeVersion.replace(/^v/, '')}`,
       apiVersions: args['api-versions'],
       exclude: args.exclude,
-      cacheFolder: cacheFolder(args, terminal),
+      cacheFolder: findCacheFolder(args, terminal),
       signal,
     });
     for (const warning of resolved.warnings) progress.warn(warning);
@@ -92,14 +90,6 @@ export function describeUnrendered({ profile, pack, chart }: Unrendered): string
   if (pack !== undefined) parts.push(`pack '${pack}'`);
   if (chart !== undefined) parts.push(`chart '${chart}'`);
   return parts.join(', ');
-}
-
-/** Where renderings and blobs are kept between runs. */
-export function cacheFolder(args: Pick<ProfileArguments, 'cache-dir'>, { environment }: Terminal): string {
-  const given = args['cache-dir'] ?? environment.EDGE_BUNDLE_CACHE_DIR;
-  if (given !== undefined && given !== '') return given;
-  const { XDG_CACHE_HOME: xdg, HOME: home } = environment;
-  return join(xdg === undefined || xdg === '' ? join(home ?? homedir(), '.cache') : xdg, 'edge-bundle');
 }
 
 /** Files, folders and addresses, and what is read from Palette. */

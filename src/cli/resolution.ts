@@ -5,8 +5,9 @@ import { isEdgeBundleError } from '../errors.ts';
 import { locateHelm } from '../helm/locate-helm.ts';
 import { ResolutionCache, type ResolutionInputs } from '../resolve/resolution-cache.ts';
 import type { Resolution } from '../resolve/resolved-profiles.ts';
+import { findCacheFolder } from './cache-folder.ts';
 import type { Progress } from './progress/progress.ts';
-import { cacheFolder, type InputArguments, withResolved } from './read-inputs.ts';
+import { type InputArguments, withResolved } from './read-inputs.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
@@ -14,16 +15,17 @@ import type { Terminal } from './terminal.ts';
  * files, and none has changed, it is what was found the last time.
  */
 export async function resolveInputs(args: InputArguments, terminal: Terminal, progress: Progress): Promise<Resolution> {
-  const cache = new ResolutionCache(`${cacheFolder(args, terminal)}/resolutions`);
-  const inputs = await inputsOf(args, terminal);
+  const folder = findCacheFolder(args, terminal);
+  const cache = folder === undefined ? undefined : new ResolutionCache(`${folder}/resolutions`);
+  const inputs = cache && (await inputsOf(args, terminal));
   const key = inputs && cache.keyOf(inputs);
-  const known = key === undefined ? undefined : await cache.find(key);
+  const known = key === undefined ? undefined : await cache?.find(key);
   if (known !== undefined) {
     for (const warning of known.warnings) progress.warn(warning);
     return known;
   }
   return withResolved(args, terminal, progress, async ({ resolved }) => {
-    if (key !== undefined) await cache.keep(key, resolved);
+    if (key !== undefined) await cache?.keep(key, resolved);
     return resolved;
   });
 }

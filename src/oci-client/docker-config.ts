@@ -1,8 +1,8 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { z } from 'zod';
 
+import { homeFolder } from '../files/home-folder.ts';
 import { registerSecret } from '../redaction.ts';
 import { CredentialChain, type CredentialRequest, type Credentials, type CredentialSource } from './credentials.ts';
 import { CredentialHelper, type CredentialHelperOptions } from './credential-helper.ts';
@@ -23,24 +23,23 @@ export function credentialsFromEnvironment(environment: Environment = process.en
   const runtimeFolder = read('XDG_RUNTIME_DIR');
   const files =
     podmanFile === undefined
-      ? [
-          ...(runtimeFolder === undefined ? [] : [join(runtimeFolder, 'containers', 'auth.json')]),
-          dockerConfigPath(environment),
-        ]
+      ? [runtimeFolder && join(runtimeFolder, 'containers', 'auth.json'), dockerConfigPath(environment)]
       : [podmanFile];
+  const known = files.filter((path) => path !== undefined);
   const fromText = (content: string): CredentialSource =>
     new DockerConfig('the variable DOCKER_AUTH_CONFIG', () => Promise.resolve(content), { environment });
   return new CredentialChain([
     ...(text === undefined ? [] : [fromText(text)]),
-    ...files.map((path) => dockerConfigFile(path, { environment })),
+    ...known.map((path) => dockerConfigFile(path, { environment })),
   ]);
 }
 
-/** `config.json` in `$DOCKER_CONFIG` or `~/.docker`. */
-export function dockerConfigPath(environment: Environment): string {
-  const { DOCKER_CONFIG: folder, HOME: home } = environment;
+/** `config.json` in `$DOCKER_CONFIG` or `~/.docker`; undefined where the user has no home. */
+export function dockerConfigPath(environment: Environment): string | undefined {
+  const { DOCKER_CONFIG: folder } = environment;
   if (folder !== undefined && folder !== '') return join(folder, 'config.json');
-  return join(home === undefined || home === '' ? homedir() : home, '.docker', 'config.json');
+  const home = homeFolder(environment);
+  return home === undefined ? undefined : join(home, '.docker', 'config.json');
 }
 
 /**

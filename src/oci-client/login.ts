@@ -108,6 +108,11 @@ async function changeConfig(
 ): Promise<string> {
   const { REGISTRY_AUTH_FILE: podmanFile } = environment;
   const named = podmanFile === undefined || podmanFile === '' ? dockerConfigPath(environment) : podmanFile;
+  if (named === undefined) {
+    throw new EdgeBundleError('FILE_FAILED', 'there is no place for logins: this user has no home folder', {
+      hint: 'Set DOCKER_CONFIG to a folder, or REGISTRY_AUTH_FILE to a file.',
+    });
+  }
   const path = await target(named);
   return withFileLock(`${path}.lock`, { waitMs: lockWaitMs, signal }, async () => {
     const text = await readCredentialText(path);

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import { formatLoaderPackage } from '../../report/host-summaries.ts';
+import { cacheFolder } from '../cache-folder.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
-import { cacheFolder } from '../read-inputs.ts';
 import { writeResult } from '../result.ts';
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
