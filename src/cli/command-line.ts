@@ -45,7 +45,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
       isEdgeBundleError(cause, 'ABORTED') && terminal.signal.aborted ? abortedError(terminal.signal) : cause;
     const log = wantsJsonLog(args) ? 'json' : 'text';
     const stack = terminal.environment.EDGE_BUNDLE_DEBUG === '1';
-    await writeText(terminal.stderr, formatFailure(error, { log, stack }));
+    // Where that cannot be written, the exit code is all that is left to tell.
+    await writeText(terminal.stderr, formatFailure(error, { log, stack })).catch(() => undefined);
     return exitCodeOf(error);
   }
 }
@@ -96,7 +97,7 @@ function parser(
     .command(later(loaderCommand(terminal)))
     .command(isoCommand(terminal, later))
     .command(later(signCommand(terminal)))
-    .command(cacheCommand(terminal))
+    .command(later(cacheCommand(terminal)))
     .command(later(loginCommand(terminal)))
     .command(later(logoutCommand(terminal)))
     .demandCommand(1, 'a command is missing')
@@ -130,6 +131,8 @@ function parserError(message: string, args: readonly string[]): Error {
 
 function clearer(message: string, hasCommand: boolean): string {
   if (message.startsWith('Not enough non-option arguments')) return 'an argument is missing';
+  const option = /^Not enough arguments following: (?<name>.+)$/.exec(message)?.groups?.name;
+  if (option !== undefined) return `--${option} needs a value`;
   // The parser takes the second argument of a command that has one for a command.
   const text = hasCommand ? message.replace(/^Unknown command/, 'unknown argument') : message;
   return lowerFirst(text).replace(/\s*\n\s*/g, ' ');

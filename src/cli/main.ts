@@ -2,12 +2,8 @@
 import { runCommandLine } from './command-line.ts';
 import { listenForInterrupt } from './interrupt.ts';
 
-// A reader that ends early (`| head`) is no failure; what is written after it is lost, as it wants.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
+// Whoever writes a result hears of its failure (`writeText`); of progress that cannot be written nobody could be told.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const interrupt = listenForInterrupt();
 const { stdin, stdout, stderr, env } = process;
