@@ -7,7 +7,9 @@ import type { WantedFile } from '../build/wanted-content.ts';
 import { parsePlatform } from '../content/platform-match.ts';
 import type { Platform } from '../content/platform.ts';
 import { isEdgeBundleError } from '../errors.ts';
-import { cacheFolder } from './read-inputs.ts';
+import type { BlobCache } from '../store/blob-cache.ts';
+import { cacheFolder } from './cache-folder.ts';
+import type { Progress } from './progress/progress.ts';
 import type { Terminal } from './terminal.ts';
 import { byteSize, usageError } from './usage.ts';
 
@@ -92,16 +94,15 @@ export type ContentSelection = Pick<
   | 'cache'
 >;
 
-/** Opens what the options name, and closes it when `use` is done. */
+/** Opens what the options name, and closes it when `use` is done. A cache that cannot be used is a warning. */
 export async function withContentOptions<T>(
   args: ContentArguments,
   terminal: Terminal,
+  progress: Progress,
   use: (options: ContentSelection) => Promise<T>,
 ): Promise<T> {
   const { BundleReader } = await import('../bundle/bundle-reader.ts');
   const { readBundleDocument } = await import('../bundle/read-document.ts');
-  const { BlobCache } = await import('../store/blob-cache.ts');
-  const maxBytes = args['cache-size'];
   const existing: Awaited<ReturnType<typeof BundleReader.open>>[] = [];
   try {
     for (const path of args['existing-bundle'] ?? []) existing.push(await BundleReader.open(path));
@@ -113,10 +114,25 @@ export async function withContentOptions<T>(
       files: await readFiles(args.file ?? [], terminal),
       base: args.base === undefined ? undefined : await readBundleDocument(args.base),
       existing,
-      cache: args.cache ? await BlobCache.open(blobFolder(args, terminal), { maxBytes }) : undefined,
+      cache: args.cache ? await openCache(args, terminal, progress) : undefined,
     });
   } finally {
     for (const bundle of existing) await bundle.close();
+  }
+}
+
+async function openCache(
+  args: ContentArguments,
+  terminal: Terminal,
+  progress: Progress,
+): Promise<BlobCache | undefined> {
+  const { BlobCache } = await import('../store/blob-cache.ts');
+  try {
+    return await BlobCache.open(blobFolder(args, terminal), { maxBytes: args['cache-size'] });
+  } catch (error) {
+    if (!isEdgeBundleError(error, 'FILE_FAILED', 'NO_SPACE')) throw error;
+    progress.warn(`the build goes on without the cache: ${error.message}`);
+    return undefined;
   }
 }
 
@@ -126,7 +142,8 @@ function readPlatforms(names: readonly string[]): Platform[] {
       return parsePlatform(name);
     } catch (error) {
       if (!isEdgeBundleError(error)) throw error;
-      throw usageError(`--arch: ${error.message}`, error.hint);
+      // Of what is thrown here, the parser keeps the message alone.
+      throw usageError(`--arch: ${error.message} (${error.hint ?? ''})`);
     }
   });
 }

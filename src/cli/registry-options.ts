@@ -10,7 +10,7 @@ import { everyRegistry } from './optional-values.ts';
 import { readTextFile } from './text-file.ts';
 import type { Terminal } from './terminal.ts';
 import { readTransferOptions, type TransferArguments, transferOptions } from './transfer-options.ts';
-import { wholeNumber } from './usage.ts';
+import { maxTimerMs, wholeNumber } from './usage.ts';
 
 const group = 'Registries:';
 
@@ -48,7 +48,7 @@ export const registryOptions = {
   timeout: {
     group,
     requiresArg: true,
-    coerce: wholeNumber('timeout', 1),
+    coerce: wholeNumber('timeout', 1, maxTimerMs / 1000),
     describe: 'How long a registry may stay silent, in seconds',
   },
   ...transferOptions,

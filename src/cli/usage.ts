@@ -5,13 +5,18 @@ export function usageError(message: string, hint?: string): EdgeBundleError {
   return new EdgeBundleError('USAGE', message, hint === undefined ? {} : { hint });
 }
 
-const msOf: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const dayMs = 86_400_000;
+const msOf: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: dayMs };
 
-/** For `coerce`: a duration as `90`, `90s`, `30m`, `12h` or `2d`, in milliseconds. */
-export function duration(option: string): (value: unknown) => number {
+/** A timer of Node.js for more than 2^31 ms, nearly 25 days, ends at once. */
+export const maxTimerMs = 24 * dayMs;
+
+/** For `coerce`: a duration as `90`, `90s`, `30m`, `12h` or `2d`, in milliseconds; of at most `mostMs`. */
+export function duration(option: string, mostMs = Infinity): (value: unknown) => number {
   return (value) => {
     const { count, unit = '' } = /^(?<count>\d+(?:\.\d+)?)(?<unit>[smhd]?)$/.exec(String(value))?.groups ?? {};
     const ms = Number(count) * (msOf[unit] ?? NaN);
+    if (ms > mostMs) throw usageError(`--${option}: '${String(value)}' is more than ${mostMs / dayMs} days`);
     if (ms > 0) return ms;
     throw usageError(`--${option}: expected a duration like 90s, 30m or 12h, '${String(value)}' came`);
   };
@@ -57,11 +62,12 @@ function parseBytes(text: string): number {
   return Math.floor(Number(count) * (binary === '' ? 1000 : 1024) ** power);
 }
 
-/** For `coerce`: a whole number of at least `least`. */
-export function wholeNumber(option: string, least: number): (value: unknown) => number {
+/** For `coerce`: a whole number of at least `least` and at most `most`. */
+export function wholeNumber(option: string, least: number, most = Infinity): (value: unknown) => number {
+  const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
   return (value) => {
     const number = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= least) return number;
-    throw usageError(`--${option}: expected a whole number of at least ${least}, '${String(value)}' came`);
+    if (typeof number === 'number' && Number.isSafeInteger(number) && number >= least && number <= most) return number;
+    throw usageError(`--${option}: expected a whole number ${range}, '${String(value)}' came`);
   };
 }

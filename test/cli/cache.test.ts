@@ -75,6 +75,14 @@ describe('the cache of builds', () => {
     expect(second.bytes).toMatchObject({ downloaded: 0, reused: { bundles: 0, cache: first.bytes.downloaded } });
   });
 
+  it('is gone on without, where its folder cannot be made', async () => {
+    const out = join(folder, 'out-without');
+    const args = ['build', list, '--plain-http', '--out', out, '--cache', '--cache-dir', join(list, 'no-folder')];
+    const { exitCode, stderr } = await runInProcess(args);
+    expect(stderr).toMatch(/^warning: the build goes on without the cache: cannot make the cache/m);
+    expect(exitCode).toBe(0);
+  });
+
   it('is listed, checked and pruned', async () => {
     const listed = await json<CacheListDocument>('cache', 'ls', '--cache-dir', cacheDir);
     expect(documentSchemas['cache ls'].safeParse(listed).success).toBe(true);

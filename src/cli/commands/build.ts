@@ -33,7 +33,7 @@ import { readSigners, type SigningArguments, signingOptions } from '../signing-o
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
 import { withTimeBudget } from '../time-budget.ts';
-import { duration, partSize, wholeNumber } from '../usage.ts';
+import { duration, maxTimerMs, partSize, wholeNumber } from '../usage.ts';
 
 const options = {
   out: { type: 'string', requiresArg: true, default: 'bundles', describe: 'The folder that the bundle is made in' },
@@ -62,7 +62,7 @@ const options = {
   },
   'stop-after': {
     requiresArg: true,
-    coerce: duration('stop-after'),
+    coerce: duration('stop-after', maxTimerMs),
     describe: 'End with exit code 75 when this time is over (30m, 12h): the same command goes on from there',
   },
   output: outputOption,
@@ -95,7 +95,7 @@ export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments,
     handler: (args) =>
       withProgress(terminal, args, (progress) =>
         withTimeBudget(args['stop-after'], terminal, (limited) =>
-          withContentOptions(args, limited, (content) => build(args, content, limited, progress)),
+          withContentOptions(args, limited, progress, (content) => build(args, content, limited, progress)),
         ),
       ),
   };
