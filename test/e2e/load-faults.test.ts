@@ -26,3 +26,14 @@ it('a load that is killed, and one whose Harbor restarts, end in the same regist
     expect(load.uploadedBytes - load.lostBytes).toBeLessThanOrEqual(1.05 * load.blobBytes);
   }
 });
+
+it('a load that lasts many times as long as its tokens sends every byte once', async () => {
+  const load = await faults.expiring('expiring', 1_000, 3_500_000);
+  expect(load.durationMs).toBeGreaterThan(3_000);
+  expect(load.tokens).toBeGreaterThanOrEqual(3);
+  expect(load.endState).toHaveLength(5);
+  expect([load.violations, load.halfLoaded]).toEqual([[], []]);
+  // A token may end between the check of it and the request.
+  expect(load.refused).toBeLessThanOrEqual(load.tokens);
+  expect(load.uploadedBytes - load.lostBytes).toBeLessThanOrEqual(1.05 * load.blobBytes);
+});

@@ -43,6 +43,15 @@ export interface DisturbedLoad {
   readonly violations: readonly unknown[];
 }
 
+/** What came of a load whose tokens end time and again. */
+export interface ExpiringLoad extends DisturbedLoad {
+  readonly durationMs: number;
+  /** Tokens for content that Harbor gave out. */
+  readonly tokens: number;
+  /** Requests that came with a token that had ended. */
+  readonly refused: number;
+}
+
 const manifestSchema = z.object({
   manifests: z.array(z.object({ digest: z.string() })).default([]),
   layers: z.array(z.object({ digest: z.string() })).default([]),
@@ -149,6 +158,24 @@ export class LoadFaults {
       if (exitCode !== 0) throw new Error(`the load failed (${exitCode}): ${stderr}`);
       return done;
     });
+  }
+
+  /** Tokens end after `tokenLifetimeMs`, and the load is slowed to `bytesPerSecond`, so that it lasts many times as long. */
+  async expiring(project: string, tokenLifetimeMs: number, bytesPerSecond: number): Promise<ExpiringLoad> {
+    const beganMs = performance.now();
+    const load = await this.#watched(project, async () => {
+      this.front.state.knobs.tokenLifetimeMs = tokenLifetimeMs;
+      const { exitCode, stderr } = await edgeBundle([...this.#load(project), '--limit-rate', String(bytesPerSecond)]);
+      if (exitCode !== 0) throw new Error(`the load failed (${exitCode}): ${stderr}`);
+      return 0;
+    });
+    const { requests } = this.front;
+    return {
+      ...load,
+      durationMs: performance.now() - beganMs,
+      tokens: requests.filter(({ path, status }) => /^\/service\/token.*scope=/.test(path) && status === 200).length,
+      refused: requests.filter(({ path, status }) => path.startsWith(`/v2/${project}/`) && status === 401).length,
+    };
   }
 
   async #restart(): Promise<void> {
