@@ -101,7 +101,7 @@ export {
   type MirrorConfigOptions,
   type MirrorFormat,
 } from './mirror-config/mirror-config.ts';
-export { type LeftOutImage, parseLeftOut } from './mirror-config/namespaces.ts';
+export { type LeftOutImage, leftOutFile, parseLeftOut, readLeftOut } from './bundle/left-out.ts';
 export {
   CredentialChain,
   type Credentials,

@@ -41,6 +41,28 @@ export async function fileArtifact(
 ): Promise<FileArtifact> {
   const { digest, size, head, mode } = await readFacts(path, signal);
   const content: Descriptor = { mediaType: typeOf(head), digest, size };
+  const read = (range: ByteBounds, stop: AbortSignal | undefined): Readable =>
+    streamFile(path, range, { signal: stop });
+  return artifactOf({ name, executable: (mode & 0o100) !== 0, content, read });
+}
+
+/** A file that is here, and on no disk. */
+export function bytesArtifact(name: string, bytes: Buffer): FileArtifact {
+  const content = describe(bytes, typeOf(bytes.subarray(0, 4)));
+  const read = ({ start, end }: ByteBounds): Readable => Readable.from([bytes.subarray(start, end)]);
+  return artifactOf({ name, executable: false, content, read });
+}
+
+interface ByteBounds {
+  readonly start: number;
+  readonly end: number;
+}
+
+interface ArtifactParts extends Pick<FileArtifact, 'name' | 'executable' | 'content'> {
+  readonly read: (range: ByteBounds, signal: AbortSignal | undefined) => Readable;
+}
+
+function artifactOf({ name, executable, content, read }: ArtifactParts): FileArtifact {
   const emptyBytes = Buffer.from('{}');
   const empty = describe(emptyBytes, mediaTypes.ociEmpty);
   const manifest = goJson({
@@ -56,16 +78,14 @@ export async function fileArtifact(
     [empty.digest, emptyBytes],
   ]);
   const store: ReadOnlyContentStore = {
-    exists: (target) => Promise.resolve(held.has(target.digest) || target.digest === digest),
+    exists: (target) => Promise.resolve(held.has(target.digest) || target.digest === content.digest),
     fetch: (target, { range, signal: stop }: FetchOptions = {}) => {
-      const { start, end } = rangeBounds(target, range);
-      const bytes = held.get(target.digest)?.subarray(start, end);
-      return Promise.resolve(
-        bytes === undefined ? streamFile(path, { start, end }, { signal: stop }) : Readable.from([bytes]),
-      );
+      const bounds = rangeBounds(target, range);
+      const bytes = held.get(target.digest)?.subarray(bounds.start, bounds.end);
+      return Promise.resolve(bytes === undefined ? read(bounds, stop) : Readable.from([bytes]));
     },
   };
-  return { name, executable: (mode & 0o100) !== 0, reference: `localhost/files@${root.digest}`, root, content, store };
+  return { name, executable, reference: `localhost/files@${root.digest}`, root, content, store };
 }
 
 interface FileFacts extends Pick<Descriptor, 'digest' | 'size'> {

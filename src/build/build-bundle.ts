@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 
+import { bytesArtifact } from '../artifact/file-artifact.ts';
 import { type BaseBundle, BaseContent } from '../bundle/bundle-base.ts';
 import {
   type BundleBase,
@@ -10,6 +11,7 @@ import {
 } from '../bundle/bundle-document.ts';
 import { bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
 import { findFinished, type FinishedBundle } from '../bundle/finished-bundle.ts';
+import { encodeLeftOut, leftOutFile, type LeftOutImage } from '../bundle/left-out.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
@@ -50,6 +52,8 @@ export interface BuildOptions extends OperationOptions, ImageSelection {
   readonly charts?: readonly WantedChart[] | undefined;
   /** Each name once. */
   readonly files?: readonly WantedFile[] | undefined;
+  /** Images that the cluster asks for, and that are not carried: the bundle says so in a file (`leftOutFile`). */
+  readonly leftOut?: readonly LeftOutImage[] | undefined;
   /** Makes a delta: configs and layers that this one has are left out. */
   readonly base?: BaseBundle | undefined;
   readonly profiles: BundleDocument['profiles'];
@@ -122,13 +126,14 @@ const overheadBytes = 1024 * 1024;
  *   what the registries answered: NOT_FOUND, AUTH_FAILED, DIGEST_MISMATCH, TIMEOUT, …
  */
 export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
-  const { name, images, charts = [], files = [], out, onEvent, concurrency = defaultConcurrency } = options;
+  const { name, images, charts = [], out, onEvent, concurrency = defaultConcurrency } = options;
   if (!bundleNamePattern.test(name)) {
     throw new EdgeBundleError('CONFIG_INVALID', `'${name}' cannot be a bundle's name`, {
       hint: "Use lower-case letters and digits, with '.', '_' or '-' between them; at most 63.",
     });
   }
-  if (images.length + charts.length + files.length === 0)
+  const files = filesOf(options);
+  if (images.length + charts.length + (options.files ?? []).length === 0)
     throw new EdgeBundleError('CONFIG_INVALID', 'there are no images and no charts to carry');
 
   const failures = new FailureCollector(options.signal);
@@ -202,7 +207,7 @@ async function planBundle(
   { metadata, reader, supply, failures, rest }: PlanningParts,
 ): Promise<{ readonly document: BundleDocument; readonly plan: ContentPlan }> {
   const { name, images, charts = [], profiles, source, sourceDateEpoch = 0, onEvent } = options;
-  const files = [...(options.files ?? [])].sort((one, other) => (one.name < other.name ? -1 : 1));
+  const files = filesOf(options);
   const { concurrency = defaultConcurrency } = options;
   const content = await resolveContent(
     {
@@ -236,6 +241,16 @@ async function planBundle(
     blobs: plan.blobs,
   };
   return { document, plan };
+}
+
+/** By name. @throws EdgeBundleError CONFIG_INVALID where one has the name of the list of what was left out */
+function filesOf({ files = [], leftOut = [] }: BuildOptions): readonly WantedFile[] {
+  if (files.some(({ name }) => name === leftOutFile))
+    throw new EdgeBundleError('CONFIG_INVALID', `a file cannot be called '${leftOutFile}' in a bundle`, {
+      hint: 'The bundle says there itself what was left out of it: choose another name.',
+    });
+  const list = leftOut.length === 0 ? [] : [bytesArtifact(leftOutFile, encodeLeftOut(leftOut))];
+  return [...files, ...list].sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
 async function graphOf({ reference, store, root }: WantedFile): Promise<SourcedGraph> {

@@ -1,8 +1,9 @@
 import type { BundleDocument } from '../bundle/bundle-document.ts';
+import type { LeftOutImage } from '../bundle/left-out.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { containerdFiles } from './containerd.ts';
 import { type MirrorOptions, registriesOf } from './mirror.ts';
-import { type LeftOutImage, namespaceManifest, namespacesOf } from './namespaces.ts';
+import { namespaceManifest, namespacesOf } from './namespaces.ts';
 import { rancherFiles } from './rancher.ts';
 import { userData } from './user-data.ts';
 

@@ -130,6 +130,26 @@ describe('build of profiles with packs', () => {
     });
   });
 
+  it('carries the list of what was left out, and mirror-config labels its namespaces from the bundle alone', async () => {
+    const elsewhere = `${registry.host}/other:1`;
+    const pod = podTemplate(elsewhere, 'other').replace('  name: other', '  name: other\n  namespace: shop');
+    expect(pod).toContain('namespace: shop');
+    const input = writeProfile(folder, {
+      packs: [manifestPack(`${podTemplate(`${registry.host}/app:1`)}---\n${pod}`)],
+    });
+    const document = await built([input, '--exclude', `${registry.host}/oth*`]);
+    expect(document).toMatchObject({ images: 1, files: 1, excluded: [{ reference: elsewhere, namespaces: ['shop'] }] });
+    const out = join(folder, 'mirrors');
+    const { exitCode, stdout } = await run([
+      ...['mirror-config', document.bundle.path, '--harbor', 'https://10.0.0.5:30003', '--out', out],
+      ...['--output', 'json'],
+    ]);
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([0, { namespaces: ['shop'] }]);
+    expect(readFileSync(join(out, 'namespaces.yaml'), 'utf8')).toMatch(
+      /name: shop\n\s+labels:\n\s+stylus.io\/imageswap: disable/,
+    );
+  });
+
   it('carries a chart that was given by itself, as it is', async () => {
     const work = join(folder, 'chart');
     for (const [path, text] of Object.entries(

@@ -10,7 +10,7 @@ import { findImagesInValues } from '../../src/discovery/find-images-in-values.ts
 import { readImageName } from '../../src/discovery/image-name.ts';
 import { readManifests } from '../../src/discovery/read-manifests.ts';
 import { parseFirstBootConfig } from '../../src/first-boot/read-config.ts';
-import { parseLeftOut } from '../../src/mirror-config/namespaces.ts';
+import { parseLeftOut } from '../../src/bundle/left-out.ts';
 import { parseChallenges } from '../../src/oci-client/challenge.ts';
 import { parseCredentialText } from '../../src/oci-client/credential-text.ts';
 import { dockerConfigSchema, nameOfKey } from '../../src/oci-client/docker-config.ts';
@@ -256,7 +256,7 @@ export const textTargets: readonly FuzzTarget[] = [
   text(
     'document of resolve',
     [JSON.stringify({ images: [], excluded: [{ reference: 'docker.io/a/b:1', pattern: 'x', namespaces: ['n'] }] })],
-    (input) => parseLeftOut(input, 'resolution.json'),
+    (input) => parseLeftOut(input, "'resolution.json'"),
   ),
   text(
     'public keys',

@@ -5,11 +5,15 @@ import { parse as parseToml } from 'smol-toml';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml, parseAllDocuments } from 'yaml';
 
+import { bytesArtifact } from '../../src/artifact/file-artifact.ts';
 import { documentSchemas } from '../../src/report/documents.ts';
 import { runInProcess } from '../cli/run-cli.ts';
+import { build } from '../delta/world.ts';
 import { planBundle, writeBundle } from '../support/bundles.ts';
 import { CertificateAuthority } from '../support/certificates.ts';
 import { blob, image } from '../support/graphs.ts';
+import { expectError } from '../support/expect-error.ts';
+import { runProgram } from '../support/run-program.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const content = image([blob('layer', 'application/vnd.oci.image.layer.v1.tar+gzip')]);
@@ -184,6 +188,62 @@ describe('mirror-config', () => {
     expect(parseYaml(files['namespaces.yaml'] ?? '')).toMatchObject({ metadata: { name: 'edge-web' } });
   });
 
+  it('knows from the bundle alone what was left out of it, and adds what --resolution says', async () => {
+    const leftOut = [
+      { reference: 'quay.io/a/z:1', pattern: 'quay.io/*', namespaces: ['web', 'monitoring'] },
+      { reference: 'quay.io/a/b:1', pattern: 'quay.io/*', namespaces: ['web', '{{.spectro.var.space}}'] },
+      { reference: 'quay.io/a/c:1', pattern: 'quay.io/*', namespaces: [] },
+    ];
+    const world = { images: { 'docker.io/library/nginx:1.27': content } };
+    const out = join(folder, 'recorded');
+    const built = await build(world, out, { leftOut });
+    const again = await build(world, await temporaryFolder(), { leftOut: leftOut.toReversed() });
+    expect(again.bundle.digest).toBe(built.bundle.digest);
+    expect((await build(world, out)).bundle.digest).not.toBe(built.bundle.digest);
+    // What any tool sees in it: the layer of the artifact is the list.
+    const tar = runProgram('tar', ['--zstd', '-xO', 'bundle.json'], { input: await readFile(built.bundle.path) });
+    const { files } = JSON.parse(tar.toString()) as { files: { name: string; content: { digest: string } }[] };
+    expect(files.map(({ name }) => name)).toEqual(['excluded-images.json']);
+    const path = `blobs/sha256/${files[0]?.content.digest.slice('sha256:'.length) ?? ''}`;
+    const list = runProgram('tar', ['--zstd', '-xO', path], { input: await readFile(built.bundle.path) });
+    expect(JSON.parse(list.toString())).toEqual({
+      excluded: [
+        { reference: 'quay.io/a/b:1', pattern: 'quay.io/*', namespaces: ['web'] },
+        { reference: 'quay.io/a/c:1', pattern: 'quay.io/*', namespaces: [] },
+        { reference: 'quay.io/a/z:1', pattern: 'quay.io/*', namespaces: ['monitoring', 'web'] },
+      ],
+    });
+    const resolution = join(folder, 'more.json');
+    await writeFile(resolution, JSON.stringify({ excluded: [{ reference: 'x/y:1', namespaces: ['backup'] }] }));
+    const names = async (...args: readonly string[]): Promise<{ names: unknown; stderr: string }> => {
+      const command = ['mirror-config', built.bundle.path, '--format', 'namespaces', '--out', out, '--output', 'json'];
+      const { stdout, stderr } = await runInProcess([...command, ...args]);
+      return { names: documentSchemas['mirror-config'].parse(JSON.parse(stdout)).namespaces, stderr };
+    };
+    const alone = await names();
+    expect(alone.names).toEqual(['monitoring', 'web']);
+    expect(alone.stderr).toContain('quay.io/a/c:1 was left out, and its namespace is not known');
+    expect((await names('--resolution', resolution)).names).toEqual(['backup', 'monitoring', 'web']);
+  });
+
+  it('does not take a file of the bundle for the list that is another one', async () => {
+    const world = { images: { 'docker.io/library/nginx:1.27': content } };
+    const file = bytesArtifact('excluded-images.json', Buffer.from('{"excluded":[]}'));
+    await expectError('CONFIG_INVALID', 'excluded-images.json', () => build(world, folder, { files: [file] }));
+    const leftOut = [{ reference: 'a\nb', namespaces: [] }];
+    const { bundle: hostile } = await build(world, await temporaryFolder(), { leftOut });
+    const args = ['mirror-config', hostile.path, '--format', 'namespaces', '--out', join(folder, 'never')];
+    const { exitCode, stderr } = await runInProcess(args);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringContaining("'excluded-images.json' in the bundle: at 'excluded.0.reference'") as string,
+    });
+  });
+
+  it('writes nothing where nothing was left out', async () => {
+    expect(await configure('--format', 'namespaces').catch((error: unknown) => String(error))).toContain('ENOENT');
+  });
+
   it('writes the same files again', async () => {
     const args = [...harbor, '--ca-cert', caPath, '--serve', 'http://127.0.0.1:5000'];
     expect(await configure(...args)).toEqual(await configure(...args));
@@ -194,7 +254,6 @@ describe('mirror-config', () => {
     [2, '--harbor: expected https', ['--harbor', 'https://h/path']],
     [1, 'is not a registry', ['--harbor', 'https://a"b\\c']],
     [2, 'no name of a project', [...harbor, '--project', 'a"]\nx']],
-    [2, 'needs --resolution', ['--format', 'namespaces']],
     [1, 'no certificate', [...harbor, '--ca-cert', 'package.json']],
     [1, 'is not JSON', [...harbor, '--resolution', 'README.md']],
     [1, 'excluded', [...harbor, '--resolution', 'package.json']],

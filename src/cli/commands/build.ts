@@ -158,6 +158,7 @@ async function download(
       sources: sources.map(bundleSource),
     })),
     charts: args.charts ? await openCharts(resolved) : [],
+    leftOut: resolved.excluded,
     profiles: resolved.inputs.map(({ name, version, digest }) => ({ name, version, digest })),
     source: registries,
     out: args.out,

@@ -2,9 +2,8 @@ import { join } from 'node:path';
 
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
-import type { BundleDocument } from '../../bundle/bundle-document.ts';
+import type { LeftOutImage } from '../../bundle/left-out.ts';
 import { formatMirrorConfig } from '../../report/host-summaries.ts';
-import type { LeftOutImage } from '../../mirror-config/namespaces.ts';
 import type { Mirror } from '../../mirror-config/mirror.ts';
 import { bundleArgument, withBundle } from '../bundle-argument.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
@@ -35,7 +34,7 @@ const options = {
   resolution: {
     type: 'string',
     requiresArg: true,
-    describe: "JSON of 'resolve' or 'build': namespaces of what was left out",
+    describe: "JSON of 'resolve' or 'build': what else was left out, besides what the bundle says",
   },
   out: { type: 'string', requiresArg: true, default: 'mirror-config', describe: 'The folder that the files go into' },
   output: outputOption,
@@ -64,23 +63,22 @@ export function mirrorConfigCommand(terminal: Terminal): CommandModule<GlobalArg
 
 async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { format, out, insecure } = args;
-  if (format === 'namespaces' && args.resolution === undefined) {
-    throw usageError('--format namespaces needs --resolution FILE', "It is the JSON of 'edge-bundle resolve'.");
-  }
   const mirrors = await readMirrors(args);
-  const [ca, leftOut] = [await readCa(args), await readLeftOut(args)];
+  const [ca, alsoLeftOut] = [await readCa(args), await readResolution(args)];
   const { mirrorConfig } = await import('../../mirror-config/mirror-config.ts');
   const { writeFileAtomic } = await import('../../files/atomic-file.ts');
-  let document: BundleDocument | undefined;
-  await withBundle(args.bundle, args, (bundle) => {
-    ({ document } = bundle);
-    return Promise.resolve();
-  });
-  if (document === undefined) return;
+  const { readLeftOut } = await import('../../bundle/left-out.ts');
   const wanted = format === 'all' ? formats : [format];
+  const { signal } = terminal;
+  const [document, recorded] = await withBundle(args.bundle, args, async (bundle) => [
+    bundle.document,
+    wanted.includes('namespaces') ? await readLeftOut(bundle, { signal }) : [],
+  ]);
+  const leftOut = [...recorded, ...alsoLeftOut];
   const { files, registries, namespaces } = mirrorConfig(document, { mirrors, ca, insecure, formats: wanted, leftOut });
   if (insecure) progress.warn('--insecure: hosts will take any certificate, and so whatever answers, for the mirror');
-  for (const { reference } of leftOut.filter((image) => image.namespaces.length === 0)) {
+  const unknown = leftOut.filter(({ namespaces: its }) => its.length === 0).map(({ reference }) => reference);
+  for (const reference of new Set(unknown)) {
     progress.warn(
       `${reference} was left out, and its namespace is not known: label it with stylus.io/imageswap=disable`,
     );
@@ -116,8 +114,8 @@ async function readCa(args: MirrorConfigArguments): Promise<string | undefined> 
   return text;
 }
 
-async function readLeftOut({ resolution }: MirrorConfigArguments): Promise<readonly LeftOutImage[]> {
+async function readResolution({ resolution }: MirrorConfigArguments): Promise<readonly LeftOutImage[]> {
   if (resolution === undefined) return [];
-  const { parseLeftOut } = await import('../../mirror-config/namespaces.ts');
-  return parseLeftOut(await readTextFile(resolution, 'the resolution'), resolution);
+  const { parseLeftOut } = await import('../../bundle/left-out.ts');
+  return parseLeftOut(await readTextFile(resolution, 'the resolution'), `'${resolution}'`);
 }
