@@ -45,7 +45,7 @@ export interface HarborSystemInfo {
 export interface ProjectOptions extends OperationOptions {
   /** Whether everybody may pull. Default: false. */
   readonly public?: boolean | undefined;
-  /** In bytes; -1: no limit of its own, Harbor's default counts. Default: -1. */
+  /** In bytes; -1: none, whatever Harbor's default is. Default: Harbor's. */
   readonly storageLimit?: number | undefined;
 }
 
@@ -63,7 +63,7 @@ const creationHints: Readonly<Record<number, string>> = {
 const maxAuthorityBytes = 64 * 1024;
 
 /** Without these nothing can be pushed; the others (job service, scanner, portal) may come later. */
-const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
+export const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
 
 export interface ReadyOptions extends OperationOptions {
   /** Whoever asks asks again: what fails for the moment is told at once. Default: false. */
@@ -142,9 +142,13 @@ export class HarborClient implements ReadinessSource {
    * @throws EdgeBundleError AUTH_FAILED; ACCESS_DENIED where the user may not create projects; READ_ONLY; HARBOR_ERROR
    */
   async ensureProject(name: string, options: ProjectOptions = {}): Promise<boolean> {
-    const { public: isPublic = false, storageLimit = -1, signal } = options;
+    const { public: isPublic = false, storageLimit, signal } = options;
     if (await this.projectExists(name, { signal })) return false;
-    const project = { project_name: name, metadata: { public: String(isPublic) }, storage_limit: storageLimit };
+    const project = {
+      project_name: name,
+      metadata: { public: String(isPublic) },
+      ...(storageLimit === undefined ? {} : { storage_limit: storageLimit }),
+    };
     const response = await this.#send('POST', 'projects', {
       what: `cannot create project '${name}'`,
       headers: { 'content-type': 'application/json' },
@@ -233,16 +237,6 @@ export class HarborClient implements ReadinessSource {
   /** Waits until `ensureReady` has nothing to say against it: see `waitForHarbor`. */
   async waitUntilReady(options: WaitOptions = {}): Promise<void> {
     await waitForHarbor(this, options);
-  }
-
-  /**
-   * Makes Harbor ready to take content into project `name`: it is ready, and the project exists.
-   *
-   * @throws EdgeBundleError see `ensureReady` and `ensureProject`
-   */
-  async prepareProject(name: string, options: ProjectOptions = {}): Promise<void> {
-    await this.ensureReady(options);
-    await this.ensureProject(name, options);
   }
 
   /**

@@ -6,7 +6,7 @@ import type { QuotaHost } from './quota-check.ts';
 export interface ProjectSettings {
   /** Whether everybody may pull. Default: false. */
   readonly public?: boolean | undefined;
-  /** In bytes; -1: no limit of its own. Default: -1. */
+  /** In bytes; -1: none, whatever the registry's default is. Default: the registry's. */
   readonly storageLimit?: number | undefined;
 }
 
@@ -24,13 +24,13 @@ export async function unmetSettings(
   name: string,
   settings: ProjectSettings & OperationOptions,
 ): Promise<readonly string[]> {
-  const { public: isPublic = false, storageLimit = -1, signal } = settings;
+  const { public: isPublic = false, storageLimit, signal } = settings;
   const unmet: string[] = [];
   try {
     if (isPublic && !(await host.isProjectPublic(name, { signal })))
       unmet.push(`project '${name}' is not public: it was there already, and stays as it is`);
-    const quota = storageLimit === -1 ? undefined : await host.projectQuota(name, { signal });
-    if (quota !== undefined && quota.hardBytes !== storageLimit) {
+    const quota = storageLimit === undefined ? undefined : await host.projectQuota(name, { signal });
+    if (quota !== undefined && (quota.hardBytes ?? -1) !== storageLimit) {
       const actual = quota.hardBytes === undefined ? 'without a limit' : `limited to ${quota.hardBytes} bytes`;
       unmet.push(
         `project '${name}' is ${actual}, and not limited to ${storageLimit} bytes: it was there already, or an administrator has to set its quota`,

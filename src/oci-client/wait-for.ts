@@ -55,7 +55,7 @@ export async function waitFor(probe: () => Promise<void>, options: WaitOptions =
 }
 
 /** Whether it may be over when it is tried again later, without anybody changing anything. */
-export function mayPass(error: EdgeBundleError): boolean {
+function mayPass(error: EdgeBundleError): boolean {
   // The clock of a machine without a battery is set when the network is there.
   if (error.code === 'TLS_UNTRUSTED') return systemErrorCode(error.cause) === 'CERT_NOT_YET_VALID';
   return passingCodes.has(error.code);

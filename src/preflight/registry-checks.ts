@@ -1,5 +1,5 @@
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
-import type { HarborClient } from '../harbor/harbor-client.ts';
+import { essentialComponents, type HarborClient } from '../harbor/harbor-client.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import { formatBytes } from '../report/units.ts';
 import type { Check, CheckName } from '../report/preflight-check.ts';
@@ -20,8 +20,6 @@ export interface CheckedRegistry {
   readonly hasLogin: boolean;
 }
 
-/** Without these nothing can be pushed; the others (job service, scanner, portal) may come later. */
-const essentialComponents: ReadonlySet<string> = new Set(['core', 'registry', 'database', 'redis']);
 /** No image is called so: uploads that are begun here, and cancelled, are nobody's. */
 const probeRepository = 'edge-bundle-preflight';
 

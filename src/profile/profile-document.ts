@@ -59,7 +59,6 @@ const profileDocumentSchema = z.looseObject({
 /** A cluster profile as Palette exports and imports it. Members that are not named here are allowed and ignored. */
 export type ProfileDocument = z.infer<typeof profileDocumentSchema>;
 export type ProfilePack = z.infer<typeof packSchema>;
-export type ProfileVariable = z.infer<typeof variableSchema>;
 
 /** The JSON Schema (draft 2020-12) of a profile document; `manifests/profile.schema.json` is this. */
 export function profileJsonSchema(): object {

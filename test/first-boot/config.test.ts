@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { isEdgeBundleError } from '../../src/errors.ts';
 import { firstBootConfigJsonSchema } from '../../src/first-boot/config-schema.ts';
+import { firstBootStatusJsonSchema } from '../../src/report/first-boot-status.ts';
 import { parseFirstBootConfig, readFirstBootConfig } from '../../src/first-boot/read-config.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -79,6 +80,8 @@ describe('the configuration of first-boot', () => {
   it('has the JSON Schema that is committed, for editors', async () => {
     const committed: unknown = JSON.parse(await readFile(`${folder}first-boot.schema.json`, 'utf8'));
     expect(committed).toEqual(firstBootConfigJsonSchema());
+    const status: unknown = JSON.parse(await readFile(`${folder}status.schema.json`, 'utf8'));
+    expect(status).toEqual(firstBootStatusJsonSchema());
   });
 
   it('reads durations', () => {

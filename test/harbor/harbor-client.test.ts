@@ -20,6 +20,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   front.state.knobs.readOnly = false;
+  front.state.knobs.quotaBytes = -1;
   front.state.knobs.unhealthy.clear();
   front.intercept = undefined;
 });
@@ -56,20 +57,18 @@ describe('health of a Harbor', () => {
     expect(health.components.length).toBeGreaterThan(4);
   });
 
-  it('stops the preparation of a project where an essential component is ill', async () => {
+  it('keeps it from being ready where an essential component is ill', async () => {
     front.state.knobs.unhealthy.add('database').add('trivy');
-    await expect(clientOf().prepareProject('not-yet')).rejects.toMatchObject({
+    await expect(clientOf().ensureReady()).rejects.toMatchObject({
       code: 'REGISTRY_UNAVAILABLE',
       exitCode: 75,
       message: `Harbor at ${front.host} is not healthy: database (failed to check database)`,
     });
-    expect(front.state.projects.has('not-yet')).toBe(false);
   });
 
   it('does not matter where only the scanner and the portal are ill', async () => {
     front.state.knobs.unhealthy.add('trivy').add('portal');
-    await clientOf().prepareProject('prepared');
-    expect(front.state.projects.get('prepared')).toMatchObject({ public: false, quotaBytes: undefined });
+    await expect(clientOf().ensureReady()).resolves.toBeUndefined();
   });
 });
 
@@ -113,12 +112,24 @@ describe('what a Harbor tells of itself', () => {
 describe('a project', () => {
   it('is created once, private and without a limit of its own', async () => {
     const client = clientOf();
+    front.requests.length = 0;
     expect(await client.projectExists('spectro-images')).toBe(false);
     expect(await client.ensureProject('spectro-images')).toBe(true);
     expect(await client.projectExists('spectro-images')).toBe(true);
     expect(await client.ensureProject('spectro-images')).toBe(false);
     expect(front.state.projects.get('spectro-images')).toMatchObject({ public: false, quotaBytes: undefined });
-    expect(front.count('POST', /^\/api\/v2\.0\/projects$/)).toBe(2);
+    expect(front.count('POST', /^\/api\/v2\.0\/projects$/)).toBe(1);
+  });
+
+  it("has Harbor's default quota, unless it is to have another one, or none", async () => {
+    front.state.knobs.quotaBytes = 7_000_000;
+    const quotaOf = async (name: string, storageLimit?: number): Promise<number | undefined> => {
+      await clientOf().ensureProject(name, { storageLimit });
+      return (await clientOf().projectQuota(name))?.hardBytes;
+    };
+    expect(await quotaOf('by-default')).toBe(7_000_000);
+    expect(await quotaOf('limited', 5_000_000)).toBe(5_000_000);
+    expect(await quotaOf('without-limit', -1)).toBeUndefined();
   });
 
   it('is public and limited where that is asked for', async () => {
@@ -158,7 +169,7 @@ describe('a project', () => {
   it('cannot be created in read-only mode: try again later', async () => {
     front.state.knobs.readOnly = true;
     await expect(clientOf().ensureProject('later')).rejects.toMatchObject({ code: 'READ_ONLY', exitCode: 75 });
-    await expect(clientOf().prepareProject('later')).rejects.toMatchObject({ code: 'READ_ONLY' });
+    await expect(clientOf().ensureReady()).rejects.toMatchObject({ code: 'READ_ONLY' });
   });
 
   it('tells its quota, also where its name is a number', async () => {

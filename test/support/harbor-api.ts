@@ -149,12 +149,12 @@ export class HarborApi {
       );
     } else if (metadata?.public !== undefined && typeof metadata.public !== 'string') {
       sendError(response, 422, 'UNPROCESSABLE_ENTITY', 'metadata.public in body must be of type string');
-    } else if (limit !== undefined && (typeof limit !== 'number' || (limit !== -1 && limit <= 0))) {
+    } else if (limit !== undefined && (typeof limit !== 'number' || limit < -1)) {
       sendError(response, 400, 'BAD_REQUEST', 'invalid storage_limit');
     } else if (this.#state.projects.has(name)) {
       sendError(response, 409, 'CONFLICT', `The project named ${name} already exists`);
     } else {
-      const quotaBytes = user.admin === true && typeof limit === 'number' && limit !== -1 ? limit : undefined;
+      const quotaBytes = user.admin === true && typeof limit === 'number' && limit !== 0 ? limit : undefined;
       const project = this.#state.addProject({
         name,
         public: metadata?.public === 'true',
