@@ -27,22 +27,20 @@ async function overloaded(): Promise<string> {
 describe('a registry that is overloaded', () => {
   it('is tried again for as long as --give-up-after says, told in one line each time: exit code 75', async () => {
     const list = await overloaded();
-    const started = performance.now();
     const out = await temporaryFolder();
     const args = ['build', list, '--name', 'x', '--out', out, '--plain-http', '--give-up-after', '3s', '--log', 'json'];
     const { exitCode, stderr } = await edgeBundle(args);
     expect(exitCode).toBe(75);
-    expect(performance.now() - started).toBeLessThan(20_000);
     const lines = stderr
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { event?: string; message: string; delayMs?: number });
     const retries = lines.filter(({ event }) => event === 'retry');
     expect(retries.length).toBeGreaterThan(0);
-    for (const { message, delayMs } of retries) {
+    for (const { message } of retries) {
       expect(message).toMatch(/^retrying in [\d.]+ m?s: .*answered 503/);
-      expect(delayMs).toBeLessThan(3_000);
     }
+    expect(retries.reduce((sum, { delayMs = NaN }) => sum + delayMs, 0)).toBeLessThanOrEqual(3_000);
   });
 
   it('is asked once with --retries 0', async () => {

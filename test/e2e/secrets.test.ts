@@ -346,9 +346,11 @@ describe('after all of that, no password, token or key', () => {
     expect((await readdir(join(folder, 'tmp'))).filter((name) => !name.startsWith('tsx-'))).toEqual([]);
   });
 
-  it('was to be seen in the list of processes', () => {
-    expect(listed.some((line) => line.includes('docker-credential-vault'))).toBe(true);
-    expect(listed.flatMap((line) => formsIn(line, forms))).toEqual([]);
+  it('was to be seen in the list of processes', async () => {
+    const helper = await readFile(join(given, 'vault.record'), 'utf8');
+    expect(helper).toMatch(/docker-credential-vault\nget\n$/);
+    expect(listed.some((line) => line.includes('\nresolve\n'))).toBe(true);
+    expect([helper, ...listed].flatMap((line) => formsIn(line, forms))).toEqual([]);
   });
 
   it('was handed to Helm', async () => {

@@ -22,11 +22,13 @@ describe('writeFileAtomic', () => {
     const path = join(await temporaryFolder(), 'file');
     const versions = ['a', 'b'].map((letter) => letter.repeat(100_000));
     await writeFileAtomic(path, versions[0] ?? '');
+    const seen = new Set<string>();
     const writing = (async () => {
-      for (let round = 0; round < 20; round += 1) await writeFileAtomic(path, versions[round % 2] ?? '');
+      for (let round = 0; round < 20 || seen.size < 2; round += 1) {
+        await writeFileAtomic(path, versions[round % 2] ?? '');
+      }
       return 'written' as const;
     })();
-    const seen = new Set<string>();
     while ((await Promise.race([writing, sleep(1, 'writing' as const)])) === 'writing') {
       seen.add(await readFile(path, 'utf8'));
     }

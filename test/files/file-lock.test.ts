@@ -85,7 +85,7 @@ describe('a file lock', () => {
     let most = 0;
     await Promise.all(
       Array.from({ length: 20 }, () =>
-        withFileLock(path, { waitMs: 20_000 }, async () => {
+        withFileLock(path, { waitMs: 200_000 }, async () => {
           running += 1;
           most = Math.max(most, running);
           await sleep(1);
@@ -169,7 +169,7 @@ describe('a file lock', () => {
 
   it('is taken from a process that has ended, and that its parent has not asked about', async () => {
     const path = await newPath();
-    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const pid = Number(line.toString());
     const fields = async (): Promise<string[]> => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(' ');

@@ -1,5 +1,6 @@
 import { EdgeBundleError } from '../../src/errors.ts';
 import { ProtocolError } from '../../src/serve/protocol-error.ts';
+import { processorTime } from '../support/processor-time.ts';
 import { mutate } from './mutate.ts';
 import { Random } from './random.ts';
 
@@ -16,6 +17,7 @@ export interface FuzzTarget {
 export interface FuzzResult {
   readonly inputs: number;
   readonly accepted: number;
+  /** Of processors. */
   readonly slowestMs: number;
   readonly peakRssBytes: number;
 }
@@ -29,7 +31,7 @@ export async function runTarget(target: FuzzTarget, inputs: number): Promise<Fuz
   let [accepted, slowestMs, peakRssBytes] = [0, 0, 0];
   for (let number = 0; number < count; number += 1) {
     const input = mutate(seeds, new Random(number));
-    const startedMs = performance.now();
+    const spentMs = processorTime();
     try {
       await target.parse(input);
       accepted += 1;
@@ -39,7 +41,7 @@ export async function runTarget(target: FuzzTarget, inputs: number): Promise<Fuz
       }
       if (error.message.startsWith('unexpected')) throw new Error(`${name}, input ${number}: ${error.message}`);
     }
-    const tookMs = performance.now() - startedMs;
+    const tookMs = spentMs();
     slowestMs = Math.max(slowestMs, tookMs);
     if (tookMs > slowMs) throw new Error(`${name}, input ${number} took ${Math.round(tookMs)} ms\n${shown(input)}`);
     if (number % 64 === 0) peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());

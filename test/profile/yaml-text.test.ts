@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { inexactNumber } from '../../src/profile/inexact-number.ts';
 import { readSimpleYaml } from '../../src/profile/simple-yaml.ts';
 import { parseYaml, type YamlText } from '../../src/profile/yaml-text.ts';
+import { processorTime } from '../support/processor-time.ts';
 import { realHelm } from '../support/real-helm.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -174,8 +175,8 @@ describe('YAML that was made to take long', () => {
     ['braces', `a: ${'{'.repeat(900)}`],
     ['braces with keys', `a: ${'{a: '.repeat(20_000)}`],
   ])('is read or refused at once where it is full of %s', (_, text) => {
-    const startedMs = performance.now();
+    const spentMs = processorTime();
     parseYaml(text, 'values.yaml');
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(spentMs()).toBeLessThan(5_000);
   });
 });

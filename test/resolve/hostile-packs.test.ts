@@ -44,7 +44,7 @@ async function refused(input: string, ...more: readonly string[]): Promise<Refus
   const before = readdirSync(join(folder, 'input'), { recursive: true }).sort();
   const started = performance.now();
   const { exitCode, stderr } = await runResolve([input, '--cache-dir', join(folder, 'cache'), ...more]);
-  expect(performance.now() - started).toBeLessThan(30_000);
+  expect(performance.now() - started).toBeLessThan(100_000);
   expect(exitCode).not.toBe(0);
   expect(stderr).not.toContain('unexpected');
   expect(readdirSync(join(folder, 'input'), { recursive: true }).sort()).toEqual(before);
@@ -151,7 +151,7 @@ describe('resolve on hostile YAML', () => {
     });
     const started = performance.now();
     const { stdout, stderr } = await runResolve([path, '--allow-unrendered', '--output', 'list']);
-    expect(performance.now() - started).toBeLessThan(30_000);
+    expect(performance.now() - started).toBeLessThan(100_000);
     // Whether Helm has enough memory for them depends on its version.
     if (stdout === '') expect(stderr).toContain("pack 'web', chart 'app': cannot render");
     else expect(stdout).toBe('x.io/big:1\n');

@@ -11,7 +11,7 @@ if (task === 'hold') {
   setInterval(() => undefined, 1_000);
 } else {
   for (let time = 0; time < Number(times); time += 1) {
-    await withFileLock(path, { waitMs: 30_000 }, async () => {
+    await withFileLock(path, { waitMs: 200_000 }, async () => {
       const number = Number(await readFile(file, 'utf8'));
       await writeFile(file, String(number + 1));
     });
