@@ -81,7 +81,9 @@ async function readProfilePack(
   };
   const values = pack.values ?? '';
   if (pack.type === 'manifest') return { ...layer, values };
-  const query = { name: pack.name, version: pack.version ?? undefined, tag: pack.tag ?? undefined };
+  const { name, type } = pack;
+  const version = pack.version ?? undefined;
+  const query = { name, version, tag: pack.tag ?? undefined, isChart: type === 'helm' };
   try {
     const definition = await packages.findPack(query, { signal });
     if (definition === undefined) return { ...layer, values, notFound: notFound(pack, undefined) };
@@ -89,7 +91,7 @@ async function readProfilePack(
       ...layer,
       values: values.trim() === '' ? definition.values : values,
       definition,
-      packDefinition: definition,
+      packDefinition: definition.isChart === true ? undefined : definition,
     };
   } catch (error) {
     if (!isEdgeBundleError(error, 'PACK_NOT_FOUND')) throw error;
@@ -102,7 +104,7 @@ async function readProfilePack(
  * Kubernetes layer without charts is what the operating system's image holds.
  */
 function notFound(
-  { layer, values, version, tag, name }: ProfilePack,
+  { layer, type, values, version, tag, name }: ProfilePack,
   error: EdgeBundleError | undefined,
 ): UnrenderedPart | undefined {
   if (layer === 'os' || layer === 'kernel') return undefined;
@@ -112,9 +114,11 @@ function notFound(
     chart: undefined,
     code: 'PACK_NOT_FOUND',
     reason: error === undefined ? `the pack ${named} was not found: its charts are not rendered` : whole(error),
-    hint: error?.hint ?? 'Say where it is with --pack-dir or --pack-registry.',
+    hint: error?.hint ?? (type === 'helm' ? chartHint : 'Say where it is with --pack-dir or --pack-registry.'),
   };
 }
+
+const chartHint = 'It is a chart: put its folder or .tgz into a folder of --pack-dir.';
 
 /** With what it sums up: packs that cannot be read, of which this may be one. */
 function whole(error: EdgeBundleError): string {

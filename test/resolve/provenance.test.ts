@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { packChart } from '../support/charts.ts';
 import {
   declaring,
   manifestPack,
@@ -200,5 +201,42 @@ describe('resolve --exclude', () => {
     const { exitCode, stderr } = await runResolve([listFile('nginx'), '--exclude', 'x.io/UPPER']);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('x.io/UPPER');
+  });
+});
+
+describe('a pack of type helm', () => {
+  const chart = packChart('apiVersion: v2\nname: podinfo\nversion: 6.5.0\n', {
+    'values.yaml': 'image: {tag: none}\n',
+    'templates/pod.yaml':
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: "x.io/podinfo:{{ .Values.image.tag }}"}]}\n',
+  });
+  const pack = (): string =>
+    writeProfile(folder, {
+      packs: [
+        { name: 'podinfo', type: 'helm', version: '6.5.0', values: 'charts:\n  podinfo:\n    image: {tag: "6"}\n' },
+      ],
+    });
+
+  it('is a chart in a folder of packs, rendered with the values of the profile, and carried as a chart', async () => {
+    const packs = join(folder, 'packs');
+    mkdirSync(packs);
+    writeFileSync(join(packs, 'podinfo-6.5.0.tgz'), chart.archive);
+    const { images, charts } = await resolveJson([pack(), '--pack-dir', packs]);
+    expect(images).toMatchObject([{ reference: 'x.io/podinfo:6', classes: ['rendered'] }]);
+    expect(charts.map(({ kind, name, version }) => `${kind} ${name} ${version}`)).toEqual(['chart podinfo 6.5.0']);
+  });
+
+  it('is a folder of a chart too', async () => {
+    for (const [path, content] of chart.files) {
+      mkdirSync(dirname(join(folder, 'packs', 'any', path)), { recursive: true });
+      writeFileSync(join(folder, 'packs', 'any', path), content);
+    }
+    expect(referencesOf(await resolveJson([pack(), '--pack-dir', join(folder, 'packs')]))).toEqual(['x.io/podinfo:6']);
+  });
+
+  it('says what it is where it is not there', async () => {
+    const { exitCode, stderr } = await runResolve([pack(), '--output', 'list']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain('It is a chart: put its folder or .tgz into a folder of --pack-dir.');
   });
 });

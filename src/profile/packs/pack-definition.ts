@@ -12,6 +12,8 @@ export interface PackDefinition {
   readonly name: string;
   readonly version: string;
   readonly layer: PackLayer;
+  /** Whether it is made of a chart alone: there is no pack that a cluster could be given. Default: false. */
+  readonly isChart?: boolean | undefined;
   readonly displayName: string | undefined;
   /** In the order of `pack.json`. `path` is the one there. */
   readonly charts: readonly { readonly path: string; readonly archive: Buffer }[];
@@ -38,6 +40,8 @@ export interface PackQuery {
   readonly version: string | undefined;
   /** Asked for where there is no such version. */
   readonly tag: string | undefined;
+  /** A chart alone, which Palette calls a pack of type `helm`; a pack of that name is as good. Default: false. */
+  readonly isChart?: boolean | undefined;
 }
 
 /** Somewhere packs come from. */

@@ -13,12 +13,16 @@ import {
   parsePackJson,
 } from './pack-definition.ts';
 import { problem } from '../problems.ts';
+import { packageFiles, readPackageName } from '../inputs/package-name.ts';
+import { readChartPack } from './chart-pack.ts';
 import { readPack, unpackPack } from './read-pack.ts';
 
 interface IndexedPack {
   readonly name: string;
   readonly version: string;
   readonly path: string;
+  /** Whether it is a chart alone. */
+  readonly isChart: boolean;
 }
 
 interface PackIndex {
@@ -34,9 +38,9 @@ const maxPackJsonBytes = 1024 * 1024;
 const maxArchiveBytes = 64 * 1024 * 1024;
 
 /**
- * A folder of packs at any depth, as pack-central has them (`packs/<folder>/pack.json`), and of their `.tar.gz`. Names and
- * versions are those of `pack.json`; folders and files may be named otherwise. Of a folder, only that file is read
- * before the pack is asked for.
+ * A folder of packs at any depth, as pack-central has them (`packs/<folder>/pack.json`), and of their `.tar.gz`; and of charts,
+ * for the packs that are nothing else. Names and versions are those of `pack.json` and `Chart.yaml`; folders and files may
+ * be named otherwise. Of a folder, only that file is read before the pack is asked for.
  */
 export class PackFolder implements PackSource {
   readonly #folder: string;
@@ -52,11 +56,16 @@ export class PackFolder implements PackSource {
     this.#index ??= indexPacks(this.#folder);
     const { packs, broken } = await this.#index;
     throwIfAborted(signal);
-    const named = packs.filter(({ name }) => name === query.name);
+    const all = packs.filter(({ name }) => name === query.name);
+    const charts = query.isChart === true ? all.filter(({ isChart }) => isChart) : [];
+    const named = charts.length > 0 ? charts : all.filter(({ isChart }) => !isChart);
     const found = [query.version, query.tag]
       .map((wanted) => named.filter(({ version }) => version === wanted))
       .find((matching) => matching.length > 0);
-    if (found !== undefined) return onlyOne(await Promise.all(found.map(({ path }) => readPack(path))));
+    if (found !== undefined)
+      return onlyOne(
+        await Promise.all(found.map((each) => (each.isChart ? readChartPack(each) : readPack(each.path)))),
+      );
     if (named.length > 0) {
       throw otherVersionsOnly(
         query,
@@ -90,7 +99,11 @@ async function indexPacks(folder: string): Promise<PackIndex> {
     entryCount += entries.length;
     if (entryCount > maxEntries) throw problem(`'${folder}'`, `has more than ${maxEntries} files and folders`);
     if (entries.some((entry) => entry.name === 'pack.json' && !entry.isDirectory())) {
-      await add(path, () => readPackJson(join(path, 'pack.json')));
+      await add(path, () => readNames(join(path, 'pack.json'), 'pack'));
+      return;
+    }
+    if (entries.some((entry) => entry.name === 'Chart.yaml' && !entry.isDirectory())) {
+      await add(path, () => readNames(join(path, 'Chart.yaml'), 'chart'));
       return;
     }
     for (const entry of entries) {
@@ -103,7 +116,7 @@ async function indexPacks(folder: string): Promise<PackIndex> {
   const add = async (path: string, read: () => Promise<Omit<IndexedPack, 'path'> | undefined>): Promise<void> => {
     try {
       const pack = await read();
-      if (pack !== undefined) packs.push({ name: pack.name, version: pack.version, path });
+      if (pack !== undefined) packs.push({ ...pack, path });
     } catch (error) {
       if (!isEdgeBundleError(error, 'PROFILE_INVALID', 'ARCHIVE_INVALID')) throw error;
       broken.push(error);
@@ -121,23 +134,38 @@ async function list(path: string): Promise<Dirent[]> {
   }
 }
 
-async function readPackJson(path: string): Promise<Omit<IndexedPack, 'path'>> {
+async function readNames(path: string, kind: 'pack' | 'chart'): Promise<Omit<IndexedPack, 'path'> | undefined> {
   try {
     const { size } = await stat(path);
     if (size > maxPackJsonBytes) throw problem(`'${path}'`, `has ${size} bytes; at most ${maxPackJsonBytes} are read`);
-    return parsePackJson(await readFile(path), `'${path}'`);
+    return namesIn(await readFile(path), kind, `'${path}'`);
   } catch (error) {
     throw fileError(error, `cannot read '${path}'`);
   }
 }
 
-/** Undefined where the archive is no pack's: a chart, for instance. */
+/** Undefined where it is a chart that is none: others than packs may lie in a folder of packs. */
+function namesIn(bytes: Buffer, kind: 'pack' | 'chart', where: string): Omit<IndexedPack, 'path'> | undefined {
+  try {
+    const { name, version } = kind === 'pack' ? parsePackJson(bytes, where) : readPackageName(kind, bytes, where);
+    return { name, version, isChart: kind === 'chart' };
+  } catch (error) {
+    if (kind === 'pack' || !isEdgeBundleError(error, 'PROFILE_INVALID')) throw error;
+    return undefined;
+  }
+}
+
+/** Undefined where the archive is something else. */
 async function readArchived(path: string): Promise<Omit<IndexedPack, 'path'> | undefined> {
   try {
     const { size } = await stat(path);
     if (size > maxArchiveBytes) throw problem(`'${path}'`, `has ${size} bytes; at most ${maxArchiveBytes} are read`);
-    const json = (await unpackPack(await readFile(path), path)).get('pack.json');
-    return json === undefined ? undefined : parsePackJson(json, `'${path}', pack.json`);
+    const files = await unpackPack(await readFile(path), path);
+    for (const { kind, file } of packageFiles) {
+      const bytes = files.get(file);
+      if (bytes !== undefined) return namesIn(bytes, kind, `'${path}', ${file}`);
+    }
+    return undefined;
   } catch (error) {
     throw fileError(error, `cannot read '${path}'`);
   }

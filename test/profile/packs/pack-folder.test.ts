@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import { PackFolder } from '../../../src/profile/packs/pack-folder.ts';
+import { packChart } from '../../support/charts.ts';
 import { expectError } from '../../support/expect-error.ts';
 import { processorTime } from '../../support/processor-time.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -28,6 +29,25 @@ describe('PackFolder', () => {
     expect((await folder.find(query('db', '2.0.0')))?.origin).toBe(join(root, 'packs/anything.tar.gz'));
     expect(await folder.find(query('some-folder', '1.0.0'))).toBeUndefined();
     expect((await new PackFolder(join(root, 'other')).find(query('web', '1.1.0')))?.version).toBe('1.1.0');
+  });
+
+  it('finds charts only for those who ask for a chart, before packs of the same name', async () => {
+    const root = await temporaryFolder();
+    const { archive } = packChart('apiVersion: v2\nname: web\nversion: 1.0.0\n');
+    await writeFile(join(root, 'web-1.0.0.tgz'), archive);
+    const folder = new PackFolder(root);
+    expect(await folder.find(query('web', '1.0.0'))).toBeUndefined();
+    const found = await folder.find({ ...query('web', '1.0.0'), isChart: true });
+    expect(found).toMatchObject({ name: 'web', version: '1.0.0', isChart: true, charts: [{ archive }], manifests: [] });
+
+    const both = await temporaryFolder();
+    await writeFile(join(both, 'a.tgz'), archive);
+    await writeFiles(join(both, 'pack'), packFiles('web', '1.0.0'));
+    await writeFiles(join(both, 'other'), packFiles('db', '2.0.0'));
+    const mixed = new PackFolder(both);
+    expect((await mixed.find(query('web', '1.0.0')))?.origin).toBe(join(both, 'pack'));
+    expect((await mixed.find({ ...query('web', '1.0.0'), isChart: true }))?.origin).toBe(join(both, 'a.tgz'));
+    expect((await mixed.find({ ...query('db', '2.0.0'), isChart: true }))?.origin).toBe(join(both, 'other'));
   });
 
   it('tries the tag where there is no such version', async () => {
