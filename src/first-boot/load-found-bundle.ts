@@ -7,7 +7,6 @@ import { TransferTally } from '../copy/transfer-tally.ts';
 import { isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { loadBundle } from '../loader/load-bundle.ts';
 import { type WaitEvent, waitFor } from '../oci-client/wait-for.ts';
-import type { CheckedBundle } from '../preflight/host-checks.ts';
 import { connectionFacts } from '../preflight/connection-facts.ts';
 import { preflight } from '../preflight/preflight.ts';
 import type { FoundBundle } from './bundle-search.ts';
@@ -147,15 +146,18 @@ async function checkOnce({
   status,
   reporter,
   preflight: once,
+  trust,
   all,
   signal,
 }: LoadFoundOptions): Promise<void> {
   if (once.isDone || !config.preflight) return;
   once.isDone = true;
   const { project, packsProject, dataPath } = config;
+  const bundles: BundleReader[] = [];
   try {
+    for (const { path } of all) bundles.push(await BundleReader.open(path, { trust }));
     const checks = await preflight({
-      bundles: await Promise.all(all.map((bundle) => checkedBundle(bundle))),
+      bundles,
       target: { ...registry, connection: connectionFacts(registry.registry, registry.transport) },
       project,
       packsProject,
@@ -172,14 +174,7 @@ async function checkOnce({
     throwIfAborted(signal);
     if (!isEdgeBundleError(error)) throw error;
     reporter.warn(error.message);
-  }
-}
-
-async function checkedBundle({ path, name }: FoundBundle): Promise<CheckedBundle> {
-  const reader = await BundleReader.open(path);
-  try {
-    return { name, document: reader.document };
   } finally {
-    await reader.close();
+    for (const bundle of bundles) await bundle.close();
   }
 }

@@ -37,9 +37,41 @@ interface Home {
  *   mount; what the bundle throws where it is damaged
  */
 export async function provideBaseBlobs(target: RegistryTarget, images: readonly PlannedImage[]): Promise<MountedBlobs> {
-  const { bundle, client, registry, concurrency = defaultConcurrency, signal } = target;
-  const { base } = bundle.document;
+  const { base } = target.bundle.document;
   if (base === undefined) return { blobs: 0, bytes: 0 };
+  const { absent, holders, missing } = await locateBaseBlobs(target, images, base);
+  if (missing.length > 0) throw baseMissing(base, target.registry, missing);
+  await mountAll(target, absent, holders);
+  return { blobs: absent.length, bytes: absent.reduce((sum, { blob }) => sum + blob.size, 0) };
+}
+
+/**
+ * Whether the registry has what a delta leaves to its base: changes nothing there.
+ *
+ * @throws EdgeBundleError BASE_MISSING with everything that is missing, as failures; what the bundle throws where it is damaged
+ */
+export async function ensureBaseBlobs(target: RegistryTarget, images: readonly PlannedImage[]): Promise<void> {
+  const { base } = target.bundle.document;
+  if (base === undefined) return;
+  const { missing } = await locateBaseBlobs(target, images, base);
+  if (missing.length > 0) throw baseMissing(base, target.registry, missing);
+}
+
+interface LocatedBlobs {
+  /** What is not in the repository that needs it. */
+  readonly absent: readonly Need[];
+  /** Repositories that have it. */
+  readonly holders: ReadonlyMap<Digest, string>;
+  /** What none has. */
+  readonly missing: readonly Need[];
+}
+
+async function locateBaseBlobs(
+  target: RegistryTarget,
+  images: readonly PlannedImage[],
+  base: BundleBase,
+): Promise<LocatedBlobs> {
+  const { bundle, client, registry, concurrency = defaultConcurrency, signal } = target;
   const holders = new Map<Digest, string>();
   const absent: Need[] = [];
   await forEachLimited(await needsOf(target, images), concurrency, async (need) => {
@@ -56,10 +88,7 @@ export async function provideBaseBlobs(target: RegistryTarget, images: readonly 
       if (wanted.has(blob.digest)) holders.set(blob.digest, home.repository);
     }
   });
-  const missing = unknown();
-  if (missing.length > 0) throw baseMissing(base, registry, missing);
-  await mountAll(target, absent, holders);
-  return { blobs: absent.length, bytes: absent.reduce((sum, { blob }) => sum + blob.size, 0) };
+  return { absent, holders, missing: unknown() };
 }
 
 /** Each blob once in each repository. */

@@ -1,9 +1,9 @@
 import { arch, cpus, totalmem } from 'node:os';
 import { stat } from 'node:fs/promises';
 
-import type { BundleDocument } from '../bundle/bundle-document.ts';
 import { errorMessage } from '../errors.ts';
 import { freeBytes } from '../files/free-space.ts';
+import type { LoadSource } from '../loader/load-plan.ts';
 import { formatBytes } from '../report/units.ts';
 import type { Check } from '../report/preflight-check.ts';
 
@@ -15,11 +15,6 @@ export interface HostFacts {
   readonly memoryBytes: number;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
-}
-
-export interface CheckedBundle {
-  readonly name: string;
-  readonly document: BundleDocument;
 }
 
 /** The prerequisites of a local Harbor in Palette's documentation; a cluster of one node needs more. */
@@ -45,8 +40,8 @@ export function hostFacts(): HostFacts {
   };
 }
 
-export function checkArchitecture({ architecture }: HostFacts, bundles: readonly CheckedBundle[]): readonly Check[] {
-  return bundles.map(({ name, document: { platforms } }): Check => {
+export function checkArchitecture({ architecture }: HostFacts, bundles: readonly LoadSource[]): readonly Check[] {
+  return bundles.map(({ document: { name, platforms } }): Check => {
     const about = { name: 'architecture', subject: name } as const;
     if (platforms.length === 0) {
       return {
@@ -85,14 +80,13 @@ export function checkSize(host: HostFacts, isSingleNode: boolean): readonly Chec
 }
 
 /**
- * Whether what the bundles hold, each blob once, has its place where the registry's data will be.
+ * Whether what a load brings has its place where the registry's data will be.
  *
+ * @param contentBytes all of it, each content once: a registry stores it once for all projects
  * @param dataPath undefined: nobody knows where that is, and what is found is a guess
  */
-export async function checkStorage(bundles: readonly CheckedBundle[], dataPath: string | undefined): Promise<Check> {
+export async function checkStorage(contentBytes: number, dataPath: string | undefined): Promise<Check> {
   const path = dataPath ?? likelyDataPath;
-  const blobs = new Map(bundles.flatMap(({ document }) => document.blobs.map(({ digest, size }) => [digest, size])));
-  const contentBytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
   const neededBytes = Math.ceil(contentBytes * headroom);
   let free: number;
   try {
@@ -113,7 +107,7 @@ export async function checkStorage(bundles: readonly CheckedBundle[], dataPath: 
 }
 
 /** A machine without a battery starts in 1970, or when its system was built. */
-export function checkClock({ nowMs }: HostFacts, bundles: readonly CheckedBundle[]): Check {
+export function checkClock({ nowMs }: HostFacts, bundles: readonly LoadSource[]): Check {
   const newestMs = Math.max(0, ...bundles.map(({ document }) => document.sourceDateEpoch * 1000));
   const now = new Date(nowMs).toISOString();
   if (nowMs >= newestMs) return { name: 'clock', status: 'pass', message: `it is ${now}` };

@@ -1,19 +1,14 @@
-import { defaultPacksProject } from '../loader/load-plan.ts';
+import type { LoadSource } from '../loader/load-plan.ts';
 import type { Check } from '../report/preflight-check.ts';
+import { checkBases } from './base-check.ts';
+import { type BroughtContent, broughtContent } from './brought-content.ts';
 import { checkConnection, type ConnectionFacts } from './connection-checks.ts';
-import {
-  type CheckedBundle,
-  checkArchitecture,
-  checkClock,
-  checkSize,
-  checkStorage,
-  type HostFacts,
-  hostFacts,
-} from './host-checks.ts';
+import { checkArchitecture, checkClock, checkSize, checkStorage, type HostFacts, hostFacts } from './host-checks.ts';
 import { type CheckedProject, type CheckedRegistry, checkRegistry } from './registry-checks.ts';
 
 export interface PreflightOptions {
-  readonly bundles: readonly CheckedBundle[];
+  /** They stay open until all is checked. */
+  readonly bundles: readonly LoadSource[];
   /** Undefined: only the host is checked. */
   readonly target?: (CheckedRegistry & { readonly connection: ConnectionFacts | undefined }) | undefined;
   readonly project: string;
@@ -34,31 +29,33 @@ export interface PreflightOptions {
  */
 export async function preflight(options: PreflightOptions): Promise<readonly Check[]> {
   const { bundles, target, isSingleNode = false, dataPath, host = hostFacts(), signal } = options;
+  const brought = await broughtContent(bundles, options, { signal });
   const checks = [
     ...checkArchitecture(host, bundles),
     ...checkSize(host, isSingleNode),
-    await checkStorage(bundles, dataPath),
+    await checkStorage(brought.totalBytes, dataPath),
     checkClock(host, bundles),
+    ...brought.failures,
   ];
-  if (target === undefined) return checks;
+  const basesOf = (registry: CheckedRegistry | undefined): Promise<readonly Check[]> =>
+    checkBases({ ...options, plans: brought.plans, registry });
+  if (target === undefined) return [...checks, ...(await basesOf(undefined))];
   const { connection } = target;
   if (connection !== undefined) checks.push(...(await checkConnection(connection, host.nowMs, signal)));
   if (checks.some(({ name, status }) => connectionChecks.includes(name) && status === 'fail')) return checks;
-  return [...checks, ...(await checkRegistry(target, projectsOf(options), signal))];
+  checks.push(...(await checkRegistry(target, projectsOf(options, brought), signal)));
+  const isReachable = !checks.some(({ name, status }) => registryChecks.includes(name) && status === 'fail');
+  return [...checks, ...(await basesOf(isReachable ? target : undefined))];
 }
 
 /** Without these there is no talking to the registry. */
 const connectionChecks: readonly Check['name'][] = ['address', 'connection', 'certificate'];
 
-/** Charts and packs are small: all content is counted to the images. */
-function projectsOf({
-  bundles,
-  project,
-  packsProject = defaultPacksProject,
-}: PreflightOptions): readonly CheckedProject[] {
-  const blobs = new Map(bundles.flatMap(({ document }) => document.blobs.map(({ digest, size }) => [digest, size])));
-  const contentBytes = [...blobs.values()].reduce((sum, size) => sum + size, 0);
-  const hasCharts = bundles.some(({ document }) => document.charts.length > 0);
-  const images = { name: project, contentBytes };
-  return hasCharts && packsProject !== project ? [images, { name: packsProject, contentBytes: 0 }] : [images];
+/** Without these it answers nothing. */
+const registryChecks: readonly Check['name'][] = ['health', 'credentials'];
+
+/** That of the images is looked at also where no bundle is given. */
+function projectsOf({ project }: PreflightOptions, { projects }: BroughtContent): readonly CheckedProject[] {
+  const all = new Map([[project, 0], ...projects]);
+  return [...all].map(([name, contentBytes]) => ({ name, contentBytes }));
 }

@@ -16,6 +16,7 @@ export const checkSchema = z.strictObject({
     'read-only',
     'project',
     'quota',
+    'base',
   ]),
   /** What of several it is about: a bundle, a project. */
   subject: z.string().optional(),

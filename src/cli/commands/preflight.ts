@@ -1,11 +1,12 @@
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
+import type { BundleReader } from '../../bundle/bundle-reader.ts';
 import { EdgeBundleError } from '../../errors.ts';
 import type { Check } from '../../report/preflight-check.ts';
-import type { CheckedBundle } from '../../preflight/host-checks.ts';
+
 import type { PreflightOptions } from '../../preflight/preflight.ts';
 import { formatPreflight } from '../../report/preflight.ts';
-import { withBundle } from '../bundle-argument.ts';
+import { withBundles } from '../bundle-argument.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
@@ -56,28 +57,25 @@ export function preflightCommand(terminal: Terminal): CommandModule<GlobalArgume
 async function check(args: PreflightArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { preflight } = await import('../../preflight/preflight.ts');
   const { connectionFacts } = await import('../../preflight/connection-facts.ts');
-  const bundles: CheckedBundle[] = [];
-  for (const path of args.bundles) {
-    bundles.push(await withBundle(path, args, ({ document }) => Promise.resolve({ name: document.name, document })));
-  }
-  const common: PreflightOptions = {
-    bundles,
-    project: args.project,
-    packsProject: args['packs-project'],
-    isSingleNode: args['single-node'],
-    dataPath: args['data-path'],
-    signal: terminal.signal,
-  };
-  const target = parseTarget(args);
-  const checks =
-    target === undefined
-      ? await preflight(common)
-      : await withRegistry(args, target, { terminal, progress }, async ({ options: client, ...session }) => {
-          const { registry } = session;
-          const hasLogin = (await client.credentials?.find(registry)) !== undefined;
-          const connection = connectionFacts(registry, client);
-          return preflight({ ...common, target: { ...session, hasLogin, connection } });
-        });
+  const { signal } = terminal;
+  const checks = await withOpen(args.bundles, args, async (bundles) => {
+    const common: PreflightOptions = {
+      bundles,
+      project: args.project,
+      packsProject: args['packs-project'],
+      isSingleNode: args['single-node'],
+      dataPath: args['data-path'],
+      signal,
+    };
+    const target = parseTarget(args);
+    if (target === undefined) return preflight(common);
+    return withRegistry(args, target, { terminal, progress }, async ({ options: client, ...session }) => {
+      const { registry } = session;
+      const hasLogin = (await client.credentials?.find(registry)) !== undefined;
+      const connection = connectionFacts(registry, client);
+      return preflight({ ...common, target: { ...session, hasLogin, connection } });
+    });
+  });
   progress.end();
   await writeResult(terminal, args.output, { status: worstOf(checks), checks: [...checks] }, formatPreflight);
   const failed = checks.filter(({ status }) => status === 'fail');
@@ -87,6 +85,17 @@ async function check(args: PreflightArguments, terminal: Terminal, progress: Pro
       ({ message, hint }) => new EdgeBundleError('FAILED', message, hint === undefined ? {} : { hint }),
     ),
   });
+}
+
+/** None, or several. */
+async function withOpen<T>(
+  paths: readonly string[],
+  args: TrustArguments,
+  use: (bundles: readonly BundleReader[]) => Promise<T>,
+): Promise<T> {
+  const [first, ...rest] = paths;
+  if (first === undefined) return use([]);
+  return withBundles([first, ...rest], args, (bundles) => use(bundles));
 }
 
 function worstOf(checks: readonly Check[]): 'pass' | 'warn' | 'fail' {
