@@ -11,9 +11,11 @@ export function mergedValues(chart: ChartContent, given: unknown): Mapping {
   const own = parseYaml(chart.values, `chart '${chart.name}', values.yaml`, { allowsDuplicateKeys: true }).documents[0];
   let values: Mapping = isMapping(own) ? own : {};
   for (const subchart of chart.subcharts) {
-    const dependency = chart.dependencies.find(({ name }) => name === subchart.name);
-    const key = dependency?.alias ?? subchart.name;
-    values = { ...values, [key]: mergedValues(subchart, values[key]) };
+    const dependencies = chart.dependencies.filter(({ name }) => name === subchart.name);
+    const keys = dependencies.map(({ alias }) => alias ?? subchart.name);
+    for (const key of keys.length === 0 ? [subchart.name] : keys) {
+      values = { ...values, [key]: mergedValues(subchart, values[key]) };
+    }
   }
   return isMapping(given) ? merge(values, given) : values;
 }

@@ -39,6 +39,30 @@ describe('resolve on charts that cannot be rendered', () => {
     expect(stderr).toContain('licence.key must be set');
   });
 
+  it('reads a subchart once for each of its aliases, with the values of each', async () => {
+    const document = await resolvePack(
+      {
+        values: 'charts:\n  app:\n    second: {image: {tag: "2"}}\n',
+        charts: {
+          app: {
+            'Chart.yaml': `apiVersion: v2
+name: app
+version: 1.2.3
+dependencies:
+- {name: redis, alias: first, version: 0.1.0}
+- {name: redis, alias: second, version: 0.1.0}
+`,
+            'templates/pod.yaml': '{{ fail "it does not render" }}\n',
+            'charts/redis/Chart.yaml': 'apiVersion: v2\nname: redis\nversion: 0.1.0\n',
+            'charts/redis/values.yaml': 'image: {repository: x.io/redis, tag: "1"}\n',
+          },
+        },
+      },
+      '--allow-unrendered',
+    );
+    expect(summaryOf(document).sort()).toEqual(['x.io/redis:1 referenced', 'x.io/redis:2 referenced']);
+  });
+
   it('still writes what it found, so that nothing has to be run twice', async () => {
     const { stdout } = await runResolve([writePack(folder, needsValue), '--output', 'list']);
     expect(stdout).toContain('x.io/app:3');

@@ -108,7 +108,7 @@ export class MacroContext {
     if (given !== undefined) return given;
     const hint = giving(`${kind}.${name}`);
     if (kind === 'macro') return { reason: `no value is given for the project or tenant macro '${name}'`, hint };
-    if (kind !== 'system') return { reason: `macros of the kind '${kind}' are not known` };
+    if (kind !== 'system') return { reason: `macros of the kind '${kind}' are not known`, hint: kindHint };
     if (name !== 'kubernetes.version') return { reason: 'only the running cluster knows it', hint };
     return this.#kubernetesVersion ?? { reason: 'the profiles have no Kubernetes layer with a version', hint };
   }
@@ -184,6 +184,8 @@ function attempt(expansion: MacroExpansion, macro: MacroText, text: string): Exp
 function addOnce(unresolved: Map<string, UnresolvedMacro>, missing: MissingMacro, line: number): void {
   if (!unresolved.has(missing.macro)) unresolved.set(missing.macro, { ...missing, line });
 }
+
+const kindHint = "The kinds are 'pack', 'var', 'macro' and 'system': {{ .spectro.var.NAME }}.";
 
 function giving(name: string): string {
   return `Give it with --var ${name}=VALUE, or in a --var-file.`;

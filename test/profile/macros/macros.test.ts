@@ -184,6 +184,11 @@ describe('MacroContext', () => {
     expect(reasonOf(text, { packs, ...given({ x: 'abc' }) })).toEqual([reason]);
   });
 
+  it('says which kinds of macros there are, where one is none of these', () => {
+    const { unresolved } = context({ packs: [] }).resolve('{{ .spectro.vr.tag }}', 'values');
+    expect(unresolved[0]?.hint).toContain("'pack', 'var', 'macro' and 'system'");
+  });
+
   it('ignores macros in comments, and only those', () => {
     const text = [
       '# {{ .spectro.var.a }}',
