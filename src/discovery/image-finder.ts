@@ -58,7 +58,7 @@ export class ImageFinder {
     const isKubernetes = typeof object.kind === 'string' && typeof object.apiVersion === 'string';
     const isDefinition = isKubernetes && object.kind === 'CustomResourceDefinition';
     const isAroundWorkload = this.#isInWorkload;
-    if (isKubernetes) this.#isInWorkload = this.#documentDepth === 0 && isWorkload(object);
+    if (isKubernetes) this.#isInWorkload = isWorkload(object) && this.#path.every(isOfList);
     const used = this.#compose(key, object, outer);
     const around = surroundingsOf(key, object, outer);
     for (const [name, value] of Object.entries(object)) {
@@ -209,6 +209,11 @@ const workloads: ReadonlySet<string> = new Set([
   ...['v1/Pod', 'v1/PodTemplate', 'v1/ReplicationController', 'batch/v1/Job', 'batch/v1/CronJob'],
   ...['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet'].map((kind) => `apps/v1/${kind}`),
 ]);
+
+/** Whether a step leads from a List to its objects. In other objects they are templates, patterns or data. */
+function isOfList(step: PathStep): boolean {
+  return step === 'items' || typeof step === 'number';
+}
 
 function isWorkload({ apiVersion, kind }: PlainObject): boolean {
   return workloads.has(`${String(apiVersion)}/${String(kind)}`);

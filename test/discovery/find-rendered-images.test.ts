@@ -213,6 +213,20 @@ data:
     ]);
   });
 
+  it('takes a workload in another object for a template', () => {
+    const found = findIn(`
+apiVersion: kro.run/v1alpha1
+kind: ResourceGraphDefinition
+spec:
+  resources:
+    - template:
+        apiVersion: apps/v1
+        kind: Deployment
+        spec: { template: { spec: { containers: [{ image: "\${schema.spec.image}" }, { image: x.io/sidecar:1 }] } } }
+`);
+    expect(found.map(({ class: itsClass, image }) => `${itsClass} ${image}`)).toEqual(['rendered x.io/sidecar:1']);
+  });
+
   it("takes the injector's mark for no image", () => {
     const found = findIn(`
 apiVersion: apps/v1
@@ -232,5 +246,11 @@ spec: { template: { spec: { containers: [{ image: "quay.io/org/app:" }, { image:
       'rendered quay.io/org/app:',
       'rendered ${IMAGE}',
     ]);
+    const listed = findIn(`
+apiVersion: v1
+kind: List
+items: [{ apiVersion: v1, kind: Pod, spec: { containers: [{ image: "app:" }] } }]
+`);
+    expect(listed.map(({ image }) => image)).toEqual(['app:']);
   });
 });
