@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Agent, type Dispatcher } from 'undici';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
 
@@ -133,10 +134,17 @@ describe('the login of the Harbor front', () => {
   });
 
   it('freezes a user after a failed login, for the right password too', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 1_600));
-    expect((await send('GET', '/v2/', { headers: basic(locked) })).status).toBe(200);
-    expect((await send('GET', '/v2/', { headers: basic(locked, 'wrong') })).status).toBe(401);
-    expect((await send('GET', '/v2/', { headers: basic(locked) })).status).toBe(401);
+    const login = async (password?: string): Promise<number> =>
+      (await send('GET', '/v2/', { headers: basic(locked, password) })).status;
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      vi.setSystemTime(Date.now() + 1_600);
+      expect([await login(), await login('wrong'), await login()]).toEqual([200, 401, 401]);
+      vi.setSystemTime(Date.now() + 1_600);
+      expect(await login()).toBe(200);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('answers 401 with an empty challenge where the project is missing or the name is none', async () => {
@@ -207,6 +215,7 @@ describe('the rules of the Harbor front', () => {
     await send('GET', '/v2/', { headers: basic() });
     expect(rules()).toEqual([]);
     front.reset();
+    front.state.knobs.passwordCheckMs = 1_000;
     await Promise.all([pushToken(), pushToken()]);
     expect(rules()).toEqual(['login-storm']);
   });
@@ -220,14 +229,18 @@ describe('the rules of the Harbor front', () => {
 
   it('are broken by more requests at once than Harbor bears', async () => {
     const headers = await pushToken();
-    front.intercept = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return false;
+    const askAtOnce = async (length: number): Promise<void> => {
+      let count = 0;
+      front.intercept = async () => {
+        count += 1;
+        while (count < length) await sleep(5);
+        return false;
+      };
+      await Promise.all(Array.from({ length }, () => send('GET', `${repository}/tags/list`, { headers })));
     };
-    const ask = (): Promise<Answer> => send('GET', `${repository}/tags/list`, { headers });
-    await Promise.all(Array.from({ length: 4 }, ask));
+    await askAtOnce(4);
     expect(rules()).toEqual([]);
-    await Promise.all(Array.from({ length: 12 }, ask));
+    await askAtOnce(12);
     expect(new Set(rules())).toEqual(new Set(['too-many-at-once']));
   });
 

@@ -10,6 +10,8 @@ export interface HarborKnobs {
   /** Components that `/health` calls unhealthy, with HTTP status 200 all the same. */
   unhealthy: Set<string>;
   tokenLifetimeMs: number;
+  /** Checking a password costs Harbor 600,000 rounds of PBKDF2. */
+  passwordCheckMs: number;
   /** Whether `/systeminfo/getcert` gives the CA. */
   offersCertificate: boolean;
   /** Repositories whose manifests are not given away (vulnerabilities, no signature): 412 to GET and HEAD. */
@@ -54,6 +56,7 @@ export function defaultKnobs(): HarborKnobs {
     immutableTags: undefined,
     unhealthy: new Set(),
     tokenLifetimeMs: 30 * 60_000,
+    passwordCheckMs: 40,
     offersCertificate: true,
     withheld: undefined,
     collecting: new Set(),
