@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { HarborClient } from '../../src/harbor/harbor-client.ts';
 import { FixedCredentials } from '../../src/oci-client/credentials.ts';
@@ -24,6 +24,8 @@ beforeEach(() => {
   front.state.knobs.unhealthy.clear();
   front.intercept = undefined;
 });
+
+afterEach(() => void vi.useRealTimers());
 
 afterAll(async () => {
   expect(front.state.violations).toEqual([]);
@@ -184,6 +186,8 @@ describe('a project', () => {
 
 describe('a login', () => {
   it('with a wrong password is AUTH_FAILED, and so is the right one just afterwards', async () => {
+    // Harbor's clock stands still: how soon afterwards is not the machine's to say.
+    vi.useFakeTimers({ toFake: ['Date'] });
     const wrong = clientOf({ name: 'robot$creator', password: 'not-the-password' });
     await expect(wrong.projectExists('any')).rejects.toMatchObject({ code: 'AUTH_FAILED' });
     const error: unknown = await clientOf(creator)

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { stringify } from 'smol-toml';
 
 const run = promisify(execFile);
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 120_000;
 
 export interface PullOptions {
   /** What `/etc/containerd/certs.d` would be. */

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 import { stringify } from 'yaml';
 
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 
 export interface DockerRegistryOptions {
   readonly tls?: { readonly certificatePath: string; readonly keyPath: string } | undefined;
