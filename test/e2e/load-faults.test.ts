@@ -28,8 +28,9 @@ it('a load that is killed, and one whose Harbor restarts, end in the same regist
 });
 
 it('a load that lasts many times as long as its tokens sends every byte once', async () => {
-  const load = await faults.expiring('expiring', 1_000, 3_500_000);
-  expect(load.durationMs).toBeGreaterThan(3_000);
+  // Not shorter: a busy machine may be late by as much as a token has left when it is used, a quarter of this.
+  const load = await faults.expiring('expiring', 3_000, 1_200_000);
+  expect(load.durationMs).toBeGreaterThan(9_000);
   expect(load.tokens).toBeGreaterThanOrEqual(3);
   expect(load.endState).toHaveLength(5);
   expect([load.violations, load.halfLoaded]).toEqual([[], []]);
