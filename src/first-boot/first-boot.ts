@@ -6,6 +6,7 @@ import { FileLock } from '../files/file-lock.ts';
 import { pause } from '../oci-client/abortable.ts';
 import { BundleSearch, type FoundBundle, type SearchResult } from './bundle-search.ts';
 import type { FirstBootConfig } from './config-schema.ts';
+import { forConfig } from './config-words.ts';
 import { errorRecord } from './error-record.ts';
 import { type HostPreflight, loadFoundBundle, waitTold } from './load-found-bundle.ts';
 import { LoadedMarkers } from './loaded-markers.ts';
@@ -217,8 +218,9 @@ class FirstBoot {
 
   async #fail(
     { path, medium }: { readonly path: string; readonly medium: string },
-    error: EdgeBundleError,
+    cause: EdgeBundleError,
   ): Promise<void> {
+    const error = forConfig(cause);
     this.#failures.set(path, error);
     this.#reporter.warn(error.message);
     const finishedAt = new Date().toISOString();

@@ -11,6 +11,7 @@ import { connectionFacts } from '../preflight/connection-facts.ts';
 import { preflight } from '../preflight/preflight.ts';
 import type { FoundBundle } from './bundle-search.ts';
 import type { FirstBootConfig } from './config-schema.ts';
+import { inConfigWords } from './config-words.ts';
 import type { OpenRegistry } from './open-registry.ts';
 import type { Reporter } from './reporter.ts';
 import type { StatusFile } from './status-file.ts';
@@ -156,7 +157,7 @@ async function checkOnce({
   const bundles: BundleReader[] = [];
   try {
     for (const { path } of all) bundles.push(await BundleReader.open(path, { trust }));
-    const checks = await preflight({
+    const found = await preflight({
       bundles,
       target: { ...registry, connection: connectionFacts(registry.registry, registry.transport) },
       project,
@@ -164,7 +165,11 @@ async function checkOnce({
       dataPath,
       signal,
     });
-    status.update({ preflight: [...checks] });
+    const checks = found.map(({ hint, ...check }) => ({
+      ...check,
+      ...(hint === undefined ? {} : { hint: inConfigWords(hint) }),
+    }));
+    status.update({ preflight: checks });
     for (const { name, subject, status: verdict, message, hint } of checks) {
       if (verdict !== 'warn' && verdict !== 'fail') continue;
       const about = subject === undefined ? name : `${name} (${subject})`;

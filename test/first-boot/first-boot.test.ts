@@ -262,6 +262,17 @@ describe('the first boot ends', () => {
     await run;
   });
 
+  it('with hints in the words of the configuration, where there is no command line', async () => {
+    await host.bundle('one');
+    const error = await failureOf(host.boot({ caCert: undefined }));
+    expect(error.code).toBe('TLS_UNTRUSTED');
+    expect(error.hint).toContain("'caCert'");
+    expect(error.hint).not.toContain('--');
+    expect((await host.status()).error?.hint).toBe(error.hint);
+    const { preflight } = await host.boot({ preflight: true, dataPath: join(host.folder, 'absent') });
+    expect(preflight.find(({ name }) => name === 'storage')?.hint).toContain("'dataPath'");
+  });
+
   it('with a wrong password, and does not wait for it to get better', async () => {
     await host.bundle('one');
     await writeFile(join(host.folder, 'password'), 'wrong-password');
