@@ -38,7 +38,12 @@ export class CacheFill implements Fetcher {
     if (this.#isGivenUp) return content;
     content.on('error', () => undefined);
     this.#isUnderway = true;
-    return Readable.from(this.#pass(content, start, options), { highWaterMark: 2 });
+    const passing = Readable.from(this.#pass(content, start, options), { highWaterMark: 2 });
+    // Where nobody reads it, `#pass` is never begun, and so never ended.
+    return passing.once('close', () => {
+      this.#isUnderway = false;
+      content.destroy();
+    });
   }
 
   /**

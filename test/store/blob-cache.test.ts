@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { chmod, readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,6 +9,7 @@ import type { Descriptor } from '../../src/content/descriptor.ts';
 import type { Digest } from '../../src/content/digest.ts';
 import { readContent } from '../../src/content/verify.ts';
 import { BlobCache } from '../../src/store/blob-cache.ts';
+import { CacheFill } from '../../src/store/cache-fill.ts';
 import { expectError } from '../support/expect-error.ts';
 import { blob, type Content, noise, sha256 } from '../support/graphs.ts';
 import { whyNoMount, withSmallDisk } from '../support/small-disk.ts';
@@ -160,6 +162,23 @@ describe('a blob cache', () => {
     const evil = { ...descriptor, digest: 'sha256:../../../etc/passwd' as Digest };
     await expectError('CONTENT_INVALID', 'is not a digest', () => cache.exists(evil));
     await expectError('CONTENT_INVALID', 'is not a digest', () => cache.remove(evil.digest));
+  });
+});
+
+describe('what fills a blob cache while it passes', () => {
+  it('lets go of its source where nobody reads it', async () => {
+    const { descriptor, bytes } = blob(noise(1000, 'unread'));
+    const content = Readable.from([bytes]);
+    const fill = new CacheFill(
+      await BlobCache.open(await temporaryFolder()),
+      { fetch: () => Promise.resolve(content) },
+      descriptor,
+      () => undefined,
+    );
+    const closed = once(content, 'close');
+    (await fill.fetch(descriptor)).destroy();
+    await closed;
+    await fill.close();
   });
 });
 
