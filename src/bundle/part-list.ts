@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 import { z } from 'zod';
@@ -32,6 +32,7 @@ export interface PresentPart {
 }
 
 const maxListBytes = 16 * 1024 * 1024;
+const tooLarge = `it has more than ${maxListBytes} bytes`;
 const size = z.int().positive();
 
 const listSchema = z.strictObject({
@@ -63,7 +64,7 @@ export function encodePartList({ bundle, id, size: total, parts }: PartList): Bu
 
 /** @param where names the list in messages. @throws EdgeBundleError BUNDLE_INVALID where it is not in canonical form */
 export function decodePartList(bytes: Buffer, where: string): PartList {
-  if (bytes.byteLength > maxListBytes) throw invalid(where, `it has more than ${maxListBytes} bytes`);
+  if (bytes.byteLength > maxListBytes) throw invalid(where, tooLarge);
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
@@ -94,7 +95,15 @@ export async function readPartList(base: string): Promise<PartList | undefined> 
   const path = partListPath(base);
   let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    const file = await open(path, 'r');
+    try {
+      // Before it is read: it may come from anybody's disk.
+      const { size: listBytes } = await file.stat();
+      if (listBytes > maxListBytes) throw invalid(`'${path}'`, tooLarge);
+      bytes = await file.readFile();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw fileError(error, `cannot read '${path}'`);

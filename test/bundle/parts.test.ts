@@ -234,6 +234,12 @@ describe('with their list, verification names', () => {
     await expectNamed(base, { '55': 'is no part of the bundle' });
   });
 
+  it('a list that is larger than any, without reading it', async () => {
+    const base = await partsOf();
+    await truncate(`${base}.parts.json`, 3 * 1024 ** 3);
+    await expect(verifyParts(base)).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
+  });
+
   it('a list that is of another bundle', async () => {
     const [base, other] = [await partsOf(), await partsOf(otherPath)];
     await copyFile(`${other}.parts.json`, `${base}.parts.json`);
