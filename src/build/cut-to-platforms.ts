@@ -32,6 +32,8 @@ export interface CutImage {
 const attestation = { type: 'vnd.docker.reference.type', digest: 'vnd.docker.reference.digest' } as const;
 
 const maxDepth = 16;
+/** More than an index of 4 MiB can list. Each time that indexes name the same one counts: it is looked at each time. */
+const maxNodes = 20_000;
 const imageConfigs: ReadonlySet<string> = new Set([mediaTypes.ociConfig, mediaTypes.dockerConfig]);
 const configSchema = z.object({
   architecture: z.string().optional(),
@@ -75,7 +77,7 @@ export async function cutToPlatforms(
   platforms: readonly Platform[],
   options: OperationOptions = {},
 ): Promise<CutImage> {
-  const tree = await readNode(fetcher, root, options, 0);
+  const tree = await readNode(new TreeSource(fetcher, root, options), root, 0);
   const offered = leavesOf(tree).flatMap(({ platform }) => platform ?? []);
   const nearest = platforms.map((machine) => ({
     machine,
@@ -148,39 +150,54 @@ function attestedDigest(descriptor: Descriptor | undefined): string | undefined 
   return annotations?.[attestation.type] === undefined ? undefined : annotations[attestation.digest];
 }
 
-async function readNode(
-  fetcher: Fetcher,
-  descriptor: Descriptor,
-  options: OperationOptions,
-  depth: number,
-): Promise<Node> {
-  if (depth > maxDepth) {
-    throw new EdgeBundleError('CONTENT_INVALID', `${descriptor.digest}: indexes are nested more than ${maxDepth} deep`);
+/** What one tree is read from, and how much of it there is so far. */
+class TreeSource {
+  readonly #fetcher: Fetcher;
+  readonly #root: Descriptor;
+  readonly #options: OperationOptions;
+  #nodes = 0;
+
+  constructor(fetcher: Fetcher, root: Descriptor, options: OperationOptions) {
+    this.#fetcher = fetcher;
+    this.#root = root;
+    this.#options = options;
   }
+
+  read(target: Descriptor): Promise<Buffer> {
+    return readContent(this.#fetcher, target, this.#options);
+  }
+
+  /** @throws EdgeBundleError CONTENT_INVALID where the tree is larger than real ones */
+  ensureBounded(depth: number): void {
+    this.#nodes += 1;
+    if (depth <= maxDepth && this.#nodes <= maxNodes) return;
+    const what = depth > maxDepth ? `are nested more than ${maxDepth} deep` : `name more than ${maxNodes} manifests`;
+    throw new EdgeBundleError('CONTENT_INVALID', `${this.#root.digest}: indexes ${what}`);
+  }
+}
+
+async function readNode(source: TreeSource, descriptor: Descriptor, depth: number): Promise<Node> {
+  source.ensureBounded(depth);
   if (!isIndex(descriptor.mediaType)) {
-    return { kind: 'leaf', descriptor, platform: await platformOf(fetcher, descriptor, options) };
+    return { kind: 'leaf', descriptor, platform: await platformOf(source, descriptor) };
   }
-  const bytes = await readContent(fetcher, descriptor, options);
+  const bytes = await source.read(descriptor);
   const manifest = parseManifest(bytes, descriptor);
   const children: Node[] = [];
   for (const child of manifest.kind === 'index' ? manifest.manifests : []) {
-    children.push(await readNode(fetcher, child, options, depth + 1));
+    children.push(await readNode(source, child, depth + 1));
   }
   return { kind: 'branch', descriptor, bytes, children };
 }
 
 /** As the index says; where it does not, as the image's config does. */
-async function platformOf(
-  fetcher: Fetcher,
-  descriptor: Descriptor,
-  options: OperationOptions,
-): Promise<Platform | undefined> {
+async function platformOf(source: TreeSource, descriptor: Descriptor): Promise<Platform | undefined> {
   const { mediaType, platform } = descriptor;
   if (platform !== undefined) return known(platform);
   if (attestedDigest(descriptor) !== undefined || !isImageManifest(mediaType)) return undefined;
-  const manifest = parseManifest(await readContent(fetcher, descriptor, options), descriptor);
+  const manifest = parseManifest(await source.read(descriptor), descriptor);
   if (manifest.kind === 'index' || !imageConfigs.has(manifest.config.mediaType)) return undefined;
-  const config = configSchema.safeParse(jsonOf(await readContent(fetcher, manifest.config, options)));
+  const config = configSchema.safeParse(jsonOf(await source.read(manifest.config)));
   return config.success ? known(config.data) : undefined;
 }
 

@@ -92,18 +92,21 @@ export function bundleTree(path: string, graphs: readonly BundledGraph[]): TreeN
   return {
     label: path,
     children: graphs.map(({ content, graph }) => ({
-      ...contentNode(graph.root, graph),
+      ...contentNode(graph.root, graph, new Set()),
       label: `${content.reference} ${content.digest} ${formatBytes(graphBytes(graph))}`,
     })),
   };
 }
 
-function contentNode(descriptor: Descriptor, graph: Graph): TreeNode {
-  const node = graph.manifests.find((each) => each.descriptor.digest === descriptor.digest);
+/** @param shown what is below these manifests is in the tree already: indexes may name one many times */
+function contentNode(descriptor: Descriptor, graph: Graph, shown: Set<string>): TreeNode {
+  const isShown = shown.has(descriptor.digest);
+  const node = isShown ? undefined : graph.manifests.find((each) => each.descriptor.digest === descriptor.digest);
+  if (node !== undefined) shown.add(descriptor.digest);
   const platform = descriptor.platform === undefined ? '' : ` ${formatPlatform(descriptor.platform)}`;
   return {
     label: `${shortDigest(descriptor.digest)} ${descriptor.mediaType}${platform} ${formatBytes(descriptor.size)}`,
-    children: node === undefined ? [] : successors(node.manifest).map((child) => contentNode(child, graph)),
+    children: node === undefined ? [] : successors(node.manifest).map((child) => contentNode(child, graph, shown)),
   };
 }
 

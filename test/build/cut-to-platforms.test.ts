@@ -198,6 +198,13 @@ describe('an index that is cut to platforms', () => {
     await expect(cut(nested, 'amd64')).rejects.toMatchObject({ code: 'CONTENT_INVALID' });
   });
 
+  it('refuses indexes that name each other more often than anybody could count', async () => {
+    let nested = rawIndex([amd]);
+    for (let depth = 0; depth < 3; depth += 1)
+      nested = rawIndex(Array.from({ length: 50 }, () => ({ content: nested })));
+    await expect(cut(nested, 'amd64')).rejects.toMatchObject({ code: 'CONTENT_INVALID' });
+  });
+
   const platforms = ['linux/amd64', 'linux/amd64/v3', 'linux/arm64', 'linux/arm/v6', 'linux/arm/v7', 'windows/amd64'];
 
   it('is a valid index with some of its entries, whatever is asked for', async () => {
