@@ -51,7 +51,7 @@ export class FileLock {
       utimes(path, now, now).catch(() => undefined);
     }, heartbeatMs);
     this.#heartbeat.unref();
-    releaseAtExit(path);
+    releaseAtExit(path, nonce);
   }
 
   /** @throws EdgeBundleError LOCKED where somebody else holds it, FILE_FAILED, NO_SPACE, ABORTED */
@@ -77,7 +77,7 @@ export class FileLock {
 
   async release(): Promise<void> {
     clearInterval(this.#heartbeat);
-    heldPaths.delete(this.#path);
+    heldNonces.delete(this.#path);
     // A process that was suspended for long may have lost the lock to another one.
     const holder = await readHolder(this.#path);
     if (typeof holder === 'object' && holder.nonce === this.#nonce) await rm(this.#path, { force: true });
@@ -94,16 +94,23 @@ export async function withFileLock<T>(path: string, options: FileLockOptions, ta
   }
 }
 
-const heldPaths = new Set<string>();
+/** By the locks' paths. */
+const heldNonces = new Map<string, string>();
 let isReleasingAtExit = false;
 
 /** One listener for all locks: a process may hold more of them than an emitter likes to have listeners. */
-function releaseAtExit(path: string): void {
-  heldPaths.add(path);
+function releaseAtExit(path: string, nonce: string): void {
+  heldNonces.set(path, nonce);
   if (isReleasingAtExit) return;
   isReleasingAtExit = true;
   process.on('exit', () => {
-    for (const held of heldPaths) rmSync(held, { force: true });
+    for (const [held, own] of heldNonces) {
+      try {
+        if (readFileSync(held, 'utf8').includes(own)) rmSync(held, { force: true });
+      } catch {
+        // It is gone, or cannot be removed any more: others see that its holder is.
+      }
+    }
   });
 }
 

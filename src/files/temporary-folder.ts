@@ -33,6 +33,12 @@ function removeAtExit(folder: string): void {
   if (isRemovingAtExit) return;
   isRemovingAtExit = true;
   process.on('exit', () => {
-    for (const left of folders) rmSync(left, { recursive: true, force: true });
+    for (const left of folders) {
+      try {
+        rmSync(left, { recursive: true, force: true });
+      } catch {
+        // An error here would take the place of the one that ends the process.
+      }
+    }
   });
 }

@@ -197,6 +197,13 @@ describe('a file lock', () => {
     expect((await stat(path)).isFile()).toBe(true);
   });
 
+  it('is not released at the end of a process that has lost it', async () => {
+    const path = await newPath();
+    const other = JSON.stringify({ nonce: 'n', pid: 1, pidNamespace: 'other' });
+    await new WorkerProcess('lock-worker.ts', ['lose', path, other]).end();
+    expect(await readFile(path, 'utf8')).toBe(other);
+  });
+
   it('is taken where a process was killed while it removed a dead holder', async () => {
     const path = await newPath();
     await writeForeignLock(path, 70_000);

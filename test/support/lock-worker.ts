@@ -1,4 +1,7 @@
-/** `hold PATH`: takes a lock and keeps it. `count PATH FILE TIMES`: adds 1 to the number in FILE, under the lock. */
+/**
+ * `hold PATH`: takes a lock and keeps it. `lose PATH CONTENT`: ends with a lock that another process has taken meanwhile.
+ * `count PATH FILE TIMES`: adds 1 to the number in FILE, under the lock.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { FileLock, withFileLock } from '../../src/files/file-lock.ts';
@@ -9,6 +12,10 @@ if (task === 'hold') {
   await FileLock.acquire(path);
   process.send?.('held');
   setInterval(() => undefined, 1_000);
+} else if (task === 'lose') {
+  await FileLock.acquire(path);
+  await writeFile(path, file);
+  process.disconnect();
 } else {
   for (let time = 0; time < Number(times); time += 1) {
     await withFileLock(path, { waitMs: 200_000 }, async () => {
