@@ -10,6 +10,7 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   const aborted = new Promise<never>((_resolve, reject) => {
     const onAbort = (): void => reject(abortedError(signal));
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
     stopWaiting = () => signal.removeEventListener('abort', onAbort);
   });
   try {

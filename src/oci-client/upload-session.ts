@@ -30,7 +30,8 @@ export class UploadSession {
   constructor(target: UploadTarget, response: HttpResponse, startBytes = 0) {
     this.#target = target;
     this.#location = locationOf(response);
-    this.minChunkBytes = Number(response.header('oci-chunk-min-length') ?? 0);
+    const { least } = /^(?<least>[0-9]{1,15})$/.exec(response.header('oci-chunk-min-length') ?? '')?.groups ?? {};
+    this.minChunkBytes = Number(least ?? 0);
     this.startBytes = startBytes;
   }
 

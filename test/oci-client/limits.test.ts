@@ -100,6 +100,15 @@ describe('the connections of a host', () => {
   });
 });
 
+describe('a login that is waited for', () => {
+  it('is not waited for at all where the signal is aborted already', async () => {
+    const [content] = blobs(1) as [Content];
+    const { repository } = await serve({ 'GET /v2/': () => undefined }, { headersTimeoutMs: 2_000 });
+    const signal = AbortSignal.abort();
+    await expect(repository.exists(content.descriptor, { signal })).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+});
+
 describe('the rate', () => {
   it('of all content together is kept', async () => {
     const contents = Array.from({ length: 4 }, (_, number) => blob(noise(500_000, `large ${number}`)));

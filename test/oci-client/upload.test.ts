@@ -99,6 +99,17 @@ describe('a push of a blob', () => {
     expect(received.bodies.map((body) => body.byteLength)).toEqual([200_000, 50_000, 0]);
   });
 
+  it('passes over a least size of parts that is no number', async () => {
+    const received: Received = { bodies: [], brokenOffBytes: 0 };
+    const script = {
+      ...uploadScript('/upload/1', received),
+      [`POST ${uploads}`]: reply(202, { Location: '/upload/1', 'OCI-Chunk-Min-Length': 'some' }),
+    };
+    const { repository } = await serve(script, { chunkBytes: 100_000 });
+    await repository.push(descriptor, pieces(bytes));
+    expect(received.bodies.map((body) => body.byteLength)).toEqual([100_000, 100_000, 50_000, 0]);
+  });
+
   it('goes to another origin where the Location leads there, without the login', async () => {
     const received: Received = { bodies: [], brokenOffBytes: 0 };
     const storage = await startScriptedServer(uploadScript('/upload/1', received));
