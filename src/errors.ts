@@ -131,7 +131,7 @@ export function abortedError(signal: AbortSignal): EdgeBundleError {
 /**
  * One error for many: all of them are in `failures`, and the code is theirs where they agree, `code` otherwise.
  *
- * @param message says what failed as a whole; how many failed is added
+ * @param message says what failed as a whole
  */
 export function combineFailures(
   code: ErrorCode,

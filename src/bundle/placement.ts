@@ -53,7 +53,8 @@ export class Placement {
   }
 
   framesOf(run: FrameRun): readonly number[] {
-    return this.frames.slice(run.firstFrame, run.firstFrame + run.frameCount).map(({ compressed }) => compressed);
+    const frames = this.#frames.slice(run.firstFrame, run.firstFrame + run.frameCount);
+    return frames.map((frame) => frame?.compressed ?? 0);
   }
 
   /** Puts a run whose frames have these sizes at the end. */
