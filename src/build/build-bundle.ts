@@ -9,7 +9,8 @@ import {
   bundleId,
   bundleNamePattern,
 } from '../bundle/bundle-document.ts';
-import { bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
+import { bundlePath } from '../bundle/bundle-path.ts';
+import { BundleWriter } from '../bundle/bundle-writer.ts';
 import { findFinished, type FinishedBundle } from '../bundle/finished-bundle.ts';
 import { encodeLeftOut, leftOutFile, type LeftOutImage } from '../bundle/left-out.ts';
 import type { Descriptor } from '../content/descriptor.ts';

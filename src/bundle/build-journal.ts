@@ -30,6 +30,11 @@ const recordSchema = z.union([
 
 type JournalRecord = z.infer<typeof recordSchema>;
 
+/** Where the journal of the bundle that will be at `path` is. */
+export function journalPath(path: string): string {
+  return `${path}.journal`;
+}
+
 /** What a journal is about: it is worth nothing for another bundle, or where the blobs begin elsewhere in the file. */
 export interface JournalSubject {
   readonly bundle: Digest;

@@ -5,7 +5,7 @@ import { type Digest, digestHex, digestOf } from '../content/digest.ts';
 import { mediaTypes } from '../content/media-types.ts';
 import { EdgeBundleError, type ErrorCode } from '../errors.ts';
 
-export const bundleFormatVersion = 1;
+const bundleFormatVersion = 1;
 
 /** What a reader is ready to hold in memory as `bundle.json`, and many times what a thousand images need. */
 export const maxDocumentBytes = 16 * 1024 * 1024;

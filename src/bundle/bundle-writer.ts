@@ -1,5 +1,5 @@
 import { rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 
 import type { Descriptor } from '../content/descriptor.ts';
@@ -20,16 +20,16 @@ import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
 import { rangeBounds } from '../store/byte-range.ts';
 import { CompressedRunWriter, type RunWriter, StoredRunWriter } from './blob-writer.ts';
-import { BuildJournal } from './build-journal.ts';
-import { type BundleDocument, bundleIdentity, type BundleIdentity, encodeBundleDocument } from './bundle-document.ts';
+import { BuildJournal, journalPath } from './build-journal.ts';
+import { type BundleDocument, encodeBundleDocument } from './bundle-document.ts';
 import { type BundleLayout, compressedFrameContentBytes, planLayout } from './bundle-layout.ts';
+import { type BundlePath, bundlePathOf } from './bundle-path.ts';
 import { ensureSpace } from './ensure-space.ts';
 import { listParts } from './list-parts.ts';
 import { encodePartList, partListPath } from './part-list.ts';
 import { PartialFile } from './partial-file.ts';
-import { type PlacedBlob, Placement } from './placement.ts';
+import { isWithin, type PlacedBlob, Placement } from './placement.ts';
 import { encodeSeekTable } from './seek-table.ts';
-import { storedRunBytes } from './stored-run.ts';
 import { tarBlockBytes, tarHeader, tarPaddingBytes, tarTrailerBytes } from './tar-entry.ts';
 import { type Head, writeHead } from './write-head.ts';
 import { WrittenBlob } from './written-blob.ts';
@@ -47,22 +47,6 @@ export interface BundleWriterOptions extends OperationOptions {
   readonly metadata: ReadOnlyContentStore;
   /** It is written in parts of so many bytes, with a list of their checksums. Default: as one file. */
   readonly partBytes?: number | undefined;
-}
-
-/** Where a bundle is, or will be. */
-export interface BundlePath extends BundleIdentity {
-  readonly path: string;
-}
-
-/** `<out>/content-<id>/core-<name>-<id>.tar.zst` */
-export function bundlePath(out: string, document: BundleDocument): BundlePath {
-  return pathOf(out, document, encodeBundleDocument(document));
-}
-
-function pathOf(out: string, { name }: BundleDocument, documentBytes: Buffer): BundlePath {
-  const identity = bundleIdentity(documentBytes);
-  const path = join(out, `content-${identity.id}`, `core-${name}-${identity.id}.tar.zst`);
-  return { ...identity, path };
 }
 
 interface WriterState {
@@ -117,7 +101,7 @@ export class BundleWriter implements ContentStore, Resumable {
   static async open(options: BundleWriterOptions): Promise<BundleWriter> {
     const { out, document, metadata, partBytes, signal } = options;
     const documentBytes = encodeBundleDocument(document);
-    const target = pathOf(out, document, documentBytes);
+    const target = bundlePathOf(out, document, documentBytes);
     const layout = planLayout(document, documentBytes);
     const folder = dirname(target.path);
     const lock = await FileLock.acquire(`${target.path}.lock`, { signal });
@@ -128,10 +112,10 @@ export class BundleWriter implements ContentStore, Resumable {
       opened.push(file);
       const leftBytes = await file.size();
       // A journal that outlived its file would vouch for content that is not there.
-      if (leftBytes === 0) await removeFile(journalPath(target));
+      if (leftBytes === 0) await removeFile(journalPath(target.path));
       const placement = new Placement(layout);
       const head = await writeHead(file, { layout, placement, metadata, signal });
-      const journal = await BuildJournal.open(journalPath(target), {
+      const journal = await BuildJournal.open(journalPath(target.path), {
         ...{ bundle: target.digest, start: head.end },
         ...(partBytes === undefined ? {} : { partBytes }),
       });
@@ -227,7 +211,7 @@ export class BundleWriter implements ContentStore, Resumable {
     } catch (error) {
       throw fileError(error, `cannot give the bundle its name '${path}'`);
     }
-    await removeFile(journalPath(this.target));
+    await removeFile(journalPath(this.target.path));
     return { path, bytes };
   }
 
@@ -354,16 +338,6 @@ export class BundleWriter implements ContentStore, Resumable {
     this.#done.set(place.digest, place.entry.size);
     this.#placement.complete(place, frames);
   }
-}
-
-function journalPath({ path }: BundlePath): string {
-  return `${path}.journal`;
-}
-
-/** Whether the file is long enough: the journal may have been copied whole, and the file not. */
-function isWithin({ run, start }: PlacedBlob, frames: readonly number[], fileBytes: number): boolean {
-  if (run.kind === 'stored') return start + storedRunBytes(run.contentBytes) <= fileBytes;
-  return frames.length === run.frameCount && start + sum(frames) <= fileBytes;
 }
 
 async function removeFile(path: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { Digest } from '../content/digest.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { isEdgeBundleError } from '../errors.ts';
 import { BundleReader } from './bundle-reader.ts';
-import type { BundlePath } from './bundle-writer.ts';
+import type { BundlePath } from './bundle-path.ts';
 import { writeParts } from './write-parts.ts';
 
 /** A bundle that is there: its file, or the first of its parts, and the size of all. */

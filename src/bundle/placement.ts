@@ -4,6 +4,7 @@ import type { BundleEntry, BundleLayout, FrameRun } from './bundle-layout.ts';
 import { frameContents } from './run-reader.ts';
 import type { FrameSizes } from './seek-table.ts';
 import { storedFrameBytes } from './stored-frame.ts';
+import { storedRunBytes } from './stored-run.ts';
 
 /** A blob that is pushed, and the run that is its own. */
 export interface PlannedBlob {
@@ -100,6 +101,12 @@ export class Placement {
       this.#frames[run.firstFrame + number] = { compressed: compressed[number] ?? 0, content };
     });
   }
+}
+
+/** Whether the file is long enough: the journal may have been copied whole, and the file not. */
+export function isWithin({ run, start }: PlacedBlob, frames: readonly number[], fileBytes: number): boolean {
+  if (run.kind === 'stored') return start + storedRunBytes(run.contentBytes) <= fileBytes;
+  return frames.length === run.frameCount && start + sum(frames) <= fileBytes;
 }
 
 function sum(values: readonly number[]): number {

@@ -8,7 +8,7 @@ export const signatureFileBytes = 16 * 1024 - 512;
 export const maxSignatures = 16;
 
 /** What a signature is made with; the names say all of it. */
-export const signatureAlgorithms = ['rsa-pkcs1-sha256', 'ecdsa-p256-sha256', 'ed25519'] as const;
+const signatureAlgorithms = ['rsa-pkcs1-sha256', 'ecdsa-p256-sha256', 'ed25519'] as const;
 
 export type SignatureAlgorithm = (typeof signatureAlgorithms)[number];
 

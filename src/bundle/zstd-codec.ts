@@ -65,7 +65,7 @@ interface ZstdOptions {
 const minChunkBytes = 64;
 
 /** The one of Node.js; undefined where it is older than 22.15. */
-export function nodeCodec(): ZstdCodec | undefined {
+function nodeCodec(): ZstdCodec | undefined {
   const { zstdCompressSync, zstdDecompressSync, createZstdDecompress, constants }: ZlibWithZstd = zlib;
   if (zstdCompressSync === undefined || zstdDecompressSync === undefined || createZstdDecompress === undefined) {
     return undefined;

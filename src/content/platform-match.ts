@@ -47,7 +47,7 @@ export function parsePlatform(text: string): Platform {
 }
 
 /** The one form that names of the same platform have: `x86_64` is `amd64`, `arm64/v8` is `arm64`, `arm` is `arm/v7`. */
-export function normalPlatform({ os, architecture, variant }: Platform): Platform {
+function normalPlatform({ os, architecture, variant }: Platform): Platform {
   const alias = aliases[architecture.toLowerCase()] ?? { architecture: architecture.toLowerCase() };
   const plain = plainVariants[alias.architecture];
   const written = variant === undefined || variant === '' ? alias.variant : variant.toLowerCase();

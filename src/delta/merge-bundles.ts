@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 
 import { type ArrangedBlobs, arrangeBlobs, listBlobs } from '../bundle/arrange-blobs.ts';
 import { type BundleDocument, contentDescriptor, namedContents } from '../bundle/bundle-document.ts';
-import { type BundlePath, bundlePath, BundleWriter } from '../bundle/bundle-writer.ts';
+import { type BundlePath, bundlePath } from '../bundle/bundle-path.ts';
+import { BundleWriter } from '../bundle/bundle-writer.ts';
 import { findFinished, type FinishedBundle } from '../bundle/finished-bundle.ts';
 import type { Descriptor } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';

@@ -7,7 +7,7 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /** Whether nobody but this machine reaches it. A name counts as one that others reach, but for `localhost`. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
   return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }

@@ -23,7 +23,7 @@ import { rangeBounds } from './byte-range.ts';
 import { streamFile } from './file-stream.ts';
 import { Ingest, type IngestFile } from './ingest.ts';
 
-export const defaultCacheBytes = 20_000_000_000;
+const defaultCacheBytes = 20_000_000_000;
 
 export interface BlobCacheOptions {
   /** How much it may have, in bytes; what was used longest ago goes first. Default: 20 GB. */
