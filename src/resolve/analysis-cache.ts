@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../files/atomic-file.ts';
 import type { LayerAnalysis } from './layer-analysis.ts';
 
 /** Part of every key: changed whenever the same input would be analysed in another way. */
-const analysisVersion = 2;
+const analysisVersion = 3;
 
 const analysisSchema = z.object({
   mentions: z.array(

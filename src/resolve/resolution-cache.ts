@@ -8,7 +8,7 @@ import { treeStamp } from '../files/tree-stamp.ts';
 import type { Resolution } from './resolved-profiles.ts';
 
 /** Part of every key: changed whenever a resolution of the same inputs would be another one. */
-const resolutionVersion = 2;
+const resolutionVersion = 3;
 
 /** What a resolution is made from. */
 export interface ResolutionInputs {

@@ -105,12 +105,18 @@ spec:
       env:
         - name: RELATED_IMAGE_PROXY
           value: quay.io/org/proxy:v2
+        - image: {{ .Values.backup.image | default "org/backup:3" | quote }}
+        - image: {{ printf "%s:%s" .Values.name (default "1.2" .Values.tag) }}
+        - image: {{ .Values.full | default "quay.io/org/full:4" }}
+        - name: {{ .Values.name | default "some/path:1" }}
       args: ["--url=https://example.org/a/b:1", "--image={{ .Values.x }}"]
 {{- end }}
 `;
     expect(linesOf(findImagesInTemplate(template))).toEqual([
       'referenced bitnami/kubectl:1.30 line 6',
       'referenced quay.io/org/proxy:v2 line 11',
+      'referenced org/backup:3 line 12',
+      'referenced quay.io/org/full:4 line 14',
     ]);
   });
 });
