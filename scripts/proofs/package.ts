@@ -1,7 +1,7 @@
 /**
  * The loader package where it has to work: in a root that mmdebstrap makes, without Node.js, on a machine with no network but
  * loopback. It loads a bundle of 600 MB, in parts on read-only media, into a Harbor over TLS, twice; skopeo pulls everything
- * back. Then the arm64 package inspects the same bundle under QEMU.
+ * back. Its first boot does the same for another project, from a configuration alone, once. Then the arm64 package inspects the same bundle under QEMU.
  *
  * Needs root. `npm run proof:package`
  */
@@ -12,12 +12,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { type FirstBootStatus, firstBootStatusSchema } from '../../src/report/first-boot-status.ts';
 import { pullDigest } from '../../test/loader/skopeo.ts';
 import { planBundle, writeBundle } from '../../test/support/bundles.ts';
 import { blob, type Content, image, index, noise } from '../../test/support/graphs.ts';
 import { harborAdmin, HarborFront } from '../../test/support/harbor-front.ts';
 import { Processes } from '../support/processes.ts';
-import { measureChild } from './measure-child.ts';
+import { measureChild, type MeasuredChild } from './measure-child.ts';
 
 const minBundleBytes = 600_000_000;
 const partBytes = 128_000_000;
@@ -104,6 +105,12 @@ async function prove(folder: string): Promise<void> {
       if (digest !== descriptor.digest) throw new Error(`${reference} came back as ${digest}`);
     }
     ensure(true, `skopeo pulls ${images.length} images back, each with its digest`);
+    await firstBootTwice(root, harbor);
+    for (const [reference, { descriptor }] of images) {
+      const digest = await pullDigest(access, `first-boot/${reference}`);
+      if (digest !== descriptor.digest) throw new Error(`${reference} came back as ${digest} from the first boot`);
+    }
+    ensure(true, 'skopeo pulls all that the first boot loaded');
   } finally {
     await harbor.close();
   }
@@ -144,6 +151,36 @@ async function loadTwice(root: string, harbor: HarborFront): Promise<void> {
   ensure(again.blobs.uploaded === 0, 'a second load sends nothing');
   const verified = JSON.parse((await measureChild(command('verify'))).stdout) as { missing: readonly unknown[] };
   ensure(verified.missing.length === 0, 'verify finds everything');
+  const { violations } = harbor.state;
+  ensure(violations.length === 0, `Harbor has nothing against it: ${JSON.stringify(violations)}`);
+}
+
+/** Finds the bundle on its medium by itself, and needs no more than its configuration. */
+async function firstBootTwice(root: string, harbor: HarborFront): Promise<void> {
+  const config = {
+    sources: [{ directory: '/media' }],
+    harbor: harbor.url,
+    caCert: '/run/ca.pem',
+    username: harborAdmin.name,
+    passwordFile: '/run/password',
+    project: 'first-boot',
+    stateDir: '/run/edge-bundle',
+  };
+  await writeFile(join(root, 'run/first-boot.yaml'), JSON.stringify(config));
+  const launcher = `/mnt/edge-bundle-loader-${await version()}-linux-amd64/bin/edge-bundle`;
+  const command = ['chroot', root, '/usr/bin/env', '-i', launcher, 'first-boot', '--config', '/run/first-boot.yaml'];
+  const run = async (): Promise<MeasuredChild & { readonly status: FirstBootStatus }> => {
+    const measured = await measureChild([...command, '--output', 'json']);
+    return { ...measured, status: firstBootStatusSchema.parse(JSON.parse(measured.stdout)) };
+  };
+  const { status, durationMs, peakMemoryBytes } = await run();
+  const [mb, seconds] = [Math.round(peakMemoryBytes / 1e6), (durationMs / 1000).toFixed(1)];
+  ensure(status.state === 'done' && status.bundles[0]?.state === 'loaded', `first-boot: ${status.line}, ${seconds} s`);
+  ensure(peakMemoryBytes < maxMemoryBytes, `first-boot: at most ${mb} MB of memory`);
+  const from = harbor.requests.length;
+  const again = await run();
+  ensure(again.status.bundles[0]?.state === 'already-loaded', `the next boot: ${again.status.line}`);
+  ensure(harbor.requests.length === from, 'and asks Harbor for nothing');
   const { violations } = harbor.state;
   ensure(violations.length === 0, `Harbor has nothing against it: ${JSON.stringify(violations)}`);
 }

@@ -134,6 +134,11 @@ export class Copier {
     }
   }
 
+  /** Something else that is asked of the stores: it counts among what is under way, and so must not copy with this copier itself. */
+  limited<T>(task: () => Promise<T>): Promise<T> {
+    return this.#limit(task);
+  }
+
   async #isMissing(target: ContentStore, descriptor: Descriptor): Promise<boolean> {
     const signal = this.#signal;
     const isThere = await this.#limit(() => {

@@ -104,8 +104,9 @@ export class Load {
     if (!deep && journal.isComplete(repository, root.digest)) return 'present';
     const target = this.#target(repository);
     const { manifests } = await this.#copier.copyGraph(bundle, target, root, { deep });
-    if (deep || manifests.length === 0) await this.#ensureListed(repository, root);
-    for (const tag of tags) await target.tag(root, tag, { signal });
+    // Other images are being copied meanwhile: all requests together are no more than a Harbor bears.
+    if (deep || manifests.length === 0) await this.#copier.limited(() => this.#ensureListed(repository, root));
+    for (const tag of tags) await this.#copier.limited(() => target.tag(root, tag, { signal }));
     await journal.completed(repository, root.digest);
     return manifests.length === 0 ? 'present' : 'loaded';
   }

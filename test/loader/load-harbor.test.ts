@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { loadBundle } from '../../src/loader/load-bundle.ts';
@@ -118,6 +120,26 @@ describe('a load into Harbor', () => {
       );
       expect(await options.harbor.projectQuota(name)).toEqual({ hardBytes: undefined, usedBytes: stored });
     }
+  });
+
+  it('never has more requests under way than it may, those for tags among them', async () => {
+    const layers = Array.from({ length: 12 }, (_, number) => layer(`one of twelve ${number}`, 1_000));
+    const small = Array.from({ length: 9 }, (_, number) => image([layer(`small ${number}`, 1_000)]));
+    const bundle = await bundleOf({
+      ...Object.fromEntries(small.map((each, number) => [`quay.io/a/small-${number}:1`, each])),
+      'quay.io/a/large:1': image(layers),
+    });
+    let [underWay, most] = [0, 0];
+    front.intercept = async ({ url = '' }, response) => {
+      if (!url.startsWith('/v2/')) return false;
+      most = Math.max(most, (underWay += 1));
+      response.once('finish', () => (underWay -= 1));
+      // Long enough for all that can be under way at once to be so.
+      await sleep(30);
+      return false;
+    };
+    expect(await loadBundle({ ...into(bundle), concurrency: 3 })).toMatchObject({ images: 10, missing: [] });
+    expect(most).toBe(3);
   });
 
   it('goes on after Harbor has restarted in the middle', async () => {
