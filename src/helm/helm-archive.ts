@@ -1,14 +1,19 @@
 import { writeArchive } from '../files/write-archive.ts';
 import { type ChartContent, schemaFile } from './chart.ts';
 import { textOf } from './chart-metadata.ts';
+import { makesKeys, withEllipticKeys } from './elliptic-keys.ts';
 
 export interface HelmArchiveOptions {
   /** What Helm gets instead of a file in `templates/` or `crds/` that has a CustomResourceDefinition in it. */
   readonly shorten?: ((text: string) => string) | undefined;
+  /** Whether templates that make certificates get elliptic keys: see `withEllipticKeys`. */
+  readonly hasEllipticKeys?: boolean | undefined;
 }
 
 export interface HelmArchive {
   readonly bytes: Buffer;
+  /** Whether there were keys to be made elliptic. */
+  readonly hasEllipticKeys: boolean;
   /** What Helm is not given, and why. */
   readonly warnings: readonly string[];
 }
@@ -19,14 +24,13 @@ export interface HelmArchive {
  * references from the network, and read `file:` ones.
  */
 export function helmArchive(chart: ChartContent, options: HelmArchiveOptions = {}): HelmArchive {
-  const { shorten } = options;
+  const lightener = new Lightener(options);
   const files = new Map<string, Buffer>();
   const warnings: string[] = [];
   const add = (content: ChartContent, folder: string, label: string): void => {
     for (const [path, bytes] of content.files) {
       const reason = path === schemaFile ? outsideReference(bytes) : undefined;
-      if (reason === undefined)
-        files.set(`${folder}/${path}`, shorten === undefined ? bytes : shortened(path, bytes, shorten));
+      if (reason === undefined) files.set(`${folder}/${path}`, lightener.lighten(path, bytes));
       else warnings.push(`${label}: its values were not checked: ${schemaFile} ${reason}`);
     }
     content.subcharts.forEach((subchart, index) => {
@@ -34,14 +38,30 @@ export function helmArchive(chart: ChartContent, options: HelmArchiveOptions = {
     });
   };
   add(chart, 'chart', `chart ${chart.name}`);
-  return { bytes: writeArchive(files), warnings };
+  return { bytes: writeArchive(files), hasEllipticKeys: lightener.hasEllipticKeys, warnings };
 }
 
-function shortened(path: string, bytes: Buffer, shorten: (text: string) => string): Buffer {
-  if (!/^(templates|crds)\//.test(path) || !bytes.includes('CustomResourceDefinition')) return bytes;
-  const text = bytes.toString('utf8');
-  const short = shorten(text);
-  return short === text ? bytes : Buffer.from(short);
+/** Takes work from Helm whose result is not needed. */
+class Lightener {
+  readonly #options: HelmArchiveOptions;
+  hasEllipticKeys = false;
+
+  constructor(options: HelmArchiveOptions) {
+    this.#options = options;
+  }
+
+  lighten(path: string, bytes: Buffer): Buffer {
+    const { shorten, hasEllipticKeys = false } = this.#options;
+    if (!/^(templates|crds)\//.test(path)) return bytes;
+    const isShortened = shorten !== undefined && bytes.includes('CustomResourceDefinition');
+    const makesOtherKeys = hasEllipticKeys && makesKeys(bytes);
+    if (!isShortened && !makesOtherKeys) return bytes;
+    const text = bytes.toString('utf8');
+    const short = isShortened ? shorten(text) : text;
+    const light = makesOtherKeys ? withEllipticKeys(short) : short;
+    this.hasEllipticKeys ||= light !== short;
+    return light === text ? bytes : Buffer.from(light);
+  }
 }
 
 const references: ReadonlySet<string> = new Set(['$ref', '$dynamicRef', '$recursiveRef']);

@@ -40,6 +40,7 @@ export class Renderer {
         ...this.#cluster,
         ...{ chart, values, releaseName: release.name, namespace: release.namespace },
         shorten: skimTemplate,
+        hasEllipticKeys: true,
       }),
     );
   }
