@@ -6,6 +6,7 @@ import { locateHelm } from '../helm/locate-helm.ts';
 import { ResolutionCache, type ResolutionInputs } from '../resolve/resolution-cache.ts';
 import type { Resolution } from '../resolve/resolved-profiles.ts';
 import { findCacheFolder } from './cache-folder.ts';
+import { optimiseLate } from './late-optimisation.ts';
 import type { Progress } from './progress/progress.ts';
 import { type InputArguments, withResolved } from './read-inputs.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,6 +25,7 @@ export async function resolveInputs(args: InputArguments, terminal: Terminal, pr
     for (const warning of known.warnings) progress.warn(warning);
     return known;
   }
+  optimiseLate();
   return withResolved(args, terminal, progress, async ({ resolved }) => {
     if (key !== undefined) await cache?.keep(key, resolved);
     return resolved;
