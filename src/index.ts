@@ -72,9 +72,10 @@ export { HarborClient, type HarborClientOptions } from './harbor/harbor-client.t
 export { waitForHarbor } from './harbor/wait-for-harbor.ts';
 export { HelmFinder } from './helm/helm-finder.ts';
 export { findHelm, type FindHelmOptions, type HelmProgram } from './helm/helm-program.ts';
-export { createIso, type CreateIsoOptions, type IsoContent, type MadeIso } from './iso/create-iso.ts';
+export { createIso, type CreateIsoOptions } from './iso/create-iso.ts';
 export { embedIso, type EmbedIsoOptions } from './iso/embed-iso.ts';
 export { inspectIso, type InspectIsoOptions, type IsoInspection } from './iso/inspect-iso.ts';
+export type { MadeIso, MakeIsoOptions } from './iso/make-iso.ts';
 export { Xorriso } from './iso/xorriso.ts';
 export type { LintFinding, LintRule } from './lint/finding.ts';
 export { lintProfiles } from './lint/lint-profiles.ts';

@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   loader: formats,
   packaging: formats,
   'mirror-config': [...formats, 'loader', 'serve'],
-  iso: [...formats, 'trust'],
+  iso: [...formats, 'trust', 'mirror-config'],
   preflight: [...formats, 'harbor', 'loader', 'report'],
   'first-boot': [...formats, 'trust', 'harbor', 'loader', 'preflight', 'report'],
   index: all,

@@ -13,11 +13,14 @@ import { listParts } from './list-parts.ts';
 import { PartFiles } from './part-files.ts';
 import { encodePartList, partListPath, readPartList } from './part-list.ts';
 import { PartialFile } from './partial-file.ts';
+import type { BundleTrust } from './read-head.ts';
 
 /** What the installer's parts have: GNU split's `3GB`. In bytes. */
 export const installerPartBytes = 3_000_000_000;
 
 export interface WritePartsOptions extends OperationOptions {
+  /** What the bundle has to satisfy before anything in it is used. */
+  readonly trust?: BundleTrust | undefined;
   /** Default: 3,000,000,000. */
   readonly partBytes?: number | undefined;
   /** The folder that the parts go to. Default: the bundle's. */
@@ -44,13 +47,13 @@ export interface WrittenParts {
  *
  * @param path as for `BundleReader.open`
  * @throws EdgeBundleError NO_SPACE (before the first byte is written), LOCKED, FILE_FAILED where other parts are in the way,
- *   BUNDLE_INVALID, BUNDLE_PART_MISSING, ABORTED
+ *   BUNDLE_INVALID, BUNDLE_PART_MISSING, ABORTED, and what `trust` throws
  */
 export async function writeParts(path: string, options: WritePartsOptions = {}): Promise<WrittenParts> {
-  const { partBytes = installerPartBytes, onProgress, signal } = options;
+  const { trust, partBytes = installerPartBytes, onProgress, signal } = options;
   const files = await PartFiles.open(path);
   try {
-    const { id } = await BundleReader.read(files);
+    const { id } = await BundleReader.read(files, { trust });
     const [first = path] = files.paths;
     const bundle = baseOfPart(basename(first)) ?? basename(first);
     const folder = options.out ?? dirname(first);

@@ -6,9 +6,10 @@ import { baseOfPart, partSuffix } from '../bundle/find-parts.ts';
 import { listParts } from '../bundle/list-parts.ts';
 import { PartFiles } from '../bundle/part-files.ts';
 import { encodePartList, type PartList } from '../bundle/part-list.ts';
+import type { BundleTrust } from '../bundle/read-head.ts';
 import { installerPartBytes } from '../bundle/write-parts.ts';
 import type { OperationOptions } from '../content/store.ts';
-import { EdgeBundleError } from '../errors.ts';
+import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import type { IsoEntry } from './iso-entry.ts';
 
 /** Where the installer looks for bundles. */
@@ -19,6 +20,8 @@ export interface IsoBundle {
   /** Its file's name. */
   readonly name: string;
   readonly id: string;
+  /** It is open as long as this is. */
+  readonly reader: BundleReader;
   readonly bytes: number;
   /** The parts and their list. */
   readonly entries: readonly IsoEntry[];
@@ -30,6 +33,8 @@ export interface IsoBundle {
 export interface IsoBundleOptions extends OperationOptions {
   /** What each part has, in bytes; of a bundle that is in parts already, they stay. Default: 3,000,000,000. */
   readonly partBytes?: number | undefined;
+  /** What it has to satisfy before anything in it is used. */
+  readonly trust?: BundleTrust | undefined;
 }
 
 /**
@@ -38,9 +43,10 @@ export interface IsoBundleOptions extends OperationOptions {
 export async function openIsoBundle(path: string, options: IsoBundleOptions = {}): Promise<IsoBundle> {
   const files = await PartFiles.open(path);
   try {
-    const { id } = await BundleReader.read(files);
     const [first = path] = files.paths;
     const name = baseOfPart(basename(first)) ?? basename(first);
+    const reader = await BundleReader.read(files, { trust: options.trust });
+    const { id } = reader;
     const isCut = name !== basename(first);
     const partBytes = isCut ? (files.parts[0]?.end ?? files.size) : (options.partBytes ?? installerPartBytes);
     const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
@@ -68,9 +74,12 @@ export async function openIsoBundle(path: string, options: IsoBundleOptions = {}
         bytes: async () => encodePartList(await list()),
       },
     ];
-    return { name, id, bytes: files.size, entries, list, close: () => files.close() };
+    return { name, id, reader, bytes: files.size, entries, list, close: () => files.close() };
   } catch (error) {
     await files.close();
+    if (isEdgeBundleError(error, 'SIGNATURE_MISSING', 'SIGNATURE_INVALID', 'BUNDLE_OUTDATED')) {
+      throw error.about(`'${path}'`);
+    }
     throw error;
   }
 }

@@ -1,51 +1,47 @@
-import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { contentFolder } from './content-entries.ts';
-import { copyOf, type IsoContent, loaderEntries, type MadeIso, summaryOf, withBundles } from './create-iso.ts';
-import { installerConfig } from './installer-config.ts';
+import { readContentKey } from './content-key.ts';
+import { installerConfig, installerConfigPath, installerKeys } from './installer-config.ts';
 import type { IsoEntry } from './iso-entry.ts';
 import { type IsoImage, readIsoFile, readIsoImage } from './iso-image.ts';
-import { writeIso } from './write-iso.ts';
-import type { Xorriso } from './xorriso.ts';
+import { copyOf, loaderEntries, type MadeIso, makeIso, type MakeIsoOptions } from './make-iso.ts';
 
-export interface EmbedIsoOptions extends OperationOptions, IsoContent {
-  readonly xorriso: Xorriso;
+export interface EmbedIsoOptions extends MakeIsoOptions {
   /** The installer ISO. It is only read. */
   readonly iso: string;
-  readonly out: string;
-  /** A public key in PEM, for `.edge_custom_config.yaml`. */
-  readonly publicKey?: string | undefined;
   /** The cluster definition, `spc.tgz`. */
   readonly clusterDefinition?: string | undefined;
   /** Put in the place of what is on the ISO under the same names. */
   readonly replace?: boolean | undefined;
-  /** Write over a file that is there. */
-  readonly force?: boolean | undefined;
-  readonly onWritten?: ((share: number) => void) | undefined;
 }
 
-const configPath = '/.edge_custom_config.yaml';
 const definitionPath = '/opt/spectrocloud/clusterconfig/spc.tgz';
 const maxConfigBytes = 1024 * 1024;
 
 /**
  * A copy of an installer ISO with content added, which boots as that one does: El Torito for BIOS and UEFI, MBR and GPT are made
- * as they were, and compared afterwards. The data is written once.
+ * as they were, and compared afterwards. The data is written once. Bundles have to be signed for the key that hosts find on it: the one
+ * that is put there, or the one that is there.
  *
- * @throws EdgeBundleError FILE_FAILED where something would be overwritten, ISO_INVALID, ISO_FAILED where the boot records cannot
+ * @throws EdgeBundleError KEY_INVALID, SIGNATURE_MISSING, SIGNATURE_INVALID for such keys; FILE_FAILED where something would be overwritten, ISO_INVALID, ISO_FAILED where the boot records cannot
  *   be kept, UNSUPPORTED, NO_SPACE, ABORTED, and what opening a bundle throws
  */
 export async function embedIso(options: EmbedIsoOptions): Promise<MadeIso> {
-  const { xorriso, iso, out, replace = false, force, onWritten, signal } = options;
+  const { xorriso, iso, publicKey, replace = false, signal } = options;
   const base = await readIsoImage(iso, xorriso, { signal });
   ensureCanBeKept(base);
-  return withBundles(options, async (bundles) => {
+  const key = publicKey === undefined ? undefined : await readContentKey(publicKey);
+  const present = await presentConfig(base);
+  const config = key === undefined ? present : installerConfig(key, { present, replace });
+  const hosts = { keys: installerKeys(config ?? ''), from: key?.file ?? `${installerConfigPath} of ${iso}` };
+  return makeIso(options, hosts, async (bundles) => {
     const content = bundles.flatMap(({ entries }) => entries);
-    const entries = [...content, ...(await otherEntries(options, base))];
+    const entries = [...content, ...(await otherEntries(options))];
+    if (key !== undefined) entries.push({ kind: 'bytes', path: installerConfigPath, bytes: Buffer.from(config ?? '') });
     const inTheWay = [...entries, ...stalePaths(base, bundles)]
       .map(({ path }) => path)
       .filter((path) => base.paths.has(path));
-    const others = inTheWay.filter((path) => path !== configPath);
+    const others = inTheWay.filter((path) => path !== installerConfigPath);
     if (others.length > 0 && !replace) {
       throw new EdgeBundleError(
         'FILE_FAILED',
@@ -55,13 +51,13 @@ export async function embedIso(options: EmbedIsoOptions): Promise<MadeIso> {
         },
       );
     }
-    const image = await writeIso({
-      ...{ xorriso, out, base, force, onWritten, signal, entries },
-      remove: [...new Set(inTheWay)],
-      epoch: epochOf(base),
-    });
-    return { image, bundles: bundles.map(summaryOf) };
+    return { base, entries, remove: [...new Set(inTheWay)], epoch: epochOf(base) };
   });
+}
+
+async function presentConfig(base: IsoImage): Promise<string | undefined> {
+  const file = base.files.get(installerConfigPath);
+  return file === undefined ? undefined : (await readIsoFile(base, file, maxConfigBytes)).toString('utf8');
 }
 
 /** xorriso 1.5 makes an image that has HFS+ too only where that is new. */
@@ -79,17 +75,10 @@ function stalePaths({ paths }: IsoImage, bundles: readonly { readonly name: stri
     .map((path) => ({ path }));
 }
 
-async function otherEntries(options: EmbedIsoOptions, base: IsoImage): Promise<IsoEntry[]> {
-  const { loader, firstBootConfig, publicKey, clusterDefinition, replace = false } = options;
+async function otherEntries({ loader, firstBootConfig, clusterDefinition }: EmbedIsoOptions): Promise<IsoEntry[]> {
   const entries = await loaderEntries(loader);
   if (firstBootConfig !== undefined) entries.push(await copyOf(firstBootConfig, '/etc/edge-bundle/first-boot.yaml'));
   if (clusterDefinition !== undefined) entries.push(await copyOf(clusterDefinition, definitionPath));
-  if (publicKey !== undefined) {
-    const there = base.files.get(configPath);
-    const present = there === undefined ? undefined : (await readIsoFile(base, there, maxConfigBytes)).toString('utf8');
-    const bytes = Buffer.from(await installerConfig(publicKey, { present, replace }));
-    entries.push({ kind: 'bytes', path: configPath, bytes });
-  }
   return entries;
 }
 

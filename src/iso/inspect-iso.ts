@@ -7,21 +7,20 @@ import { BundleReader } from '../bundle/bundle-reader.ts';
 import { baseOfPart, partSuffix } from '../bundle/find-parts.ts';
 import { PartFiles } from '../bundle/part-files.ts';
 import { decodePartList, type PartList } from '../bundle/part-list.ts';
+import type { BundleTrust } from '../bundle/read-head.ts';
 import { verifyBundle } from '../bundle/verify-bundle.ts';
 import { verifyOpenParts } from '../bundle/verify-parts.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
-import type { PublicKey } from '../trust/public-key.ts';
-import { type TrustPolicy, trustOf } from '../trust/trust-policy.ts';
 import { checksumPath, parseChecksums } from './checksum-file.ts';
 import { type IsoFile, type IsoImage, readIsoFile, readIsoImage } from './iso-image.ts';
 import type { Xorriso } from './xorriso.ts';
 
 export interface InspectIsoOptions extends OperationOptions {
   readonly xorriso: Xorriso;
-  /** One of them has to have signed every bundle; empty where signatures are not asked for. */
-  readonly keys?: readonly PublicKey[] | undefined;
+  /** What every bundle has to satisfy before anything in it is used. */
+  readonly trust?: BundleTrust | undefined;
   /** Called once, with how much will be read at most, in bytes. */
   readonly onStart?: ((bytes: number) => void) | undefined;
   /** Called as bytes have been hashed. */
@@ -57,7 +56,8 @@ const bundleEnding = '.zst';
 const maxListBytes = 16 * 1024 * 1024;
 
 /**
- * What is on an ISO, read in place and verified: every byte of every bundle, and of every file that a checksum file lists.
+ * What is on an ISO, read in place and verified: every byte of every bundle, and of every file that a checksum file lists. A bundle
+ * that `trust` refuses is among the failures, and not among the bundles.
  *
  * @throws EdgeBundleError FILE_FAILED, ISO_INVALID, ISO_FAILED, ABORTED; what is wrong with bundles and files is in `failures`
  */
@@ -122,7 +122,7 @@ async function inspectBundle(
   options: InspectIsoOptions,
   failures: EdgeBundleError[],
 ): Promise<{ readonly bundle: InspectedBundle; readonly list: PartList | undefined } | undefined> {
-  const { signal, onProgress, keys = [] } = options;
+  const { signal, onProgress, trust } = options;
   return collecting(failures, async () => {
     const list = await readList(image, base);
     const extents = files.map(({ path, offset, size }) => ({ path: image.path, name: path, offset, size }));
@@ -130,10 +130,10 @@ async function inspectBundle(
     const parts = await PartFiles.ofExtents(extents, list);
     try {
       const before = failures.length;
-      await collecting(failures, () => verifyOpenParts(parts, { signal, onProgress }));
-      const reader = await BundleReader.read(parts);
-      const policy: TrustPolicy = { keys };
-      await collecting(failures, () => BundleReader.read(parts, { trust: trustOf(policy) }));
+      await collecting(failures, () => verifyOpenParts(parts, { trust, signal, onProgress }));
+      const reader = await BundleReader.read(parts, { trust }).catch((error: unknown) => {
+        throw isEdgeBundleError(error) ? error.about(`'${base}'`) : error;
+      });
       if (list === undefined) failures.push(...(await verifyBundle(reader, { signal, onProgress })).failures);
       const { document, id, bytes } = reader;
       const bundle: InspectedBundle = {

@@ -1,11 +1,13 @@
-import { createPublicKey } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-
-import { isMap, parseDocument } from 'yaml';
+import { type Document, isMap, parseDocument } from 'yaml';
 
 import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';
-import { fileError } from '../files/file-error.ts';
+import type { PublicKey } from '../trust/public-key.ts';
+import { readPublicKeys } from '../trust/read-public-keys.ts';
+import type { ContentKey } from './content-key.ts';
+
+/** Where the installer looks for the key that content has to be signed for. */
+export const installerConfigPath = '/.edge_custom_config.yaml';
 
 export interface InstallerConfigOptions {
   /** What the ISO has. */
@@ -19,19 +21,19 @@ const keyPath = ['content', 'signing', 'publicKey', 'base64EncodedValue'];
 /**
  * `.edge_custom_config.yaml` with the public key that content has to be signed for; everything else in it stays.
  *
- * @param file a public key in PEM
- * @throws EdgeBundleError KEY_INVALID; CONFIG_INVALID where what is there cannot be read; FILE_FAILED where it has another key
+ * @throws EdgeBundleError KEY_INVALID where there is more than one key; CONFIG_INVALID where what is there cannot be read;
+ *   FILE_FAILED where it has another key
  */
-export async function installerConfig(
-  file: string,
+export function installerConfig(
+  { file, keys: [key, ...others] }: ContentKey,
   { present = '', replace = false }: InstallerConfigOptions,
-): Promise<string> {
-  const pem = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw fileError(error, `cannot read '${file}'`);
-  });
-  const value = Buffer.from(publicPem(file, pem)).toString('base64');
-  const document = parseDocument(isNestedTooDeep(present) ? '[' : present);
-  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) {
+): string {
+  if (key === undefined || others.length > 0) {
+    throw new EdgeBundleError('KEY_INVALID', `'${file}' has ${others.length + 1} keys; the installer takes one`);
+  }
+  const value = Buffer.from(key.key.export({ type: 'spki', format: 'pem' })).toString('base64');
+  const document = parse(present);
+  if (document === undefined) {
     throw new EdgeBundleError('CONFIG_INVALID', "the ISO's .edge_custom_config.yaml cannot be read as YAML");
   }
   const before = document.getIn(keyPath);
@@ -44,16 +46,19 @@ export async function installerConfig(
   return document.toString({ lineWidth: 0 });
 }
 
-/** A private key must not get onto a disk that travels. */
-function publicPem(name: string, text: string): string {
-  if (text.includes('PRIVATE KEY')) {
-    throw new EdgeBundleError('KEY_INVALID', `'${name}' has a private key; a public one is expected`, {
-      hint: 'Keep it secret. openssl pkey -in private.pem -pubout -out public.pem makes the public one.',
-    });
-  }
-  try {
-    return createPublicKey(text).export({ type: 'spki', format: 'pem' }).toString();
-  } catch (cause) {
-    throw new EdgeBundleError('KEY_INVALID', `'${name}' has no public key that can be read`, { cause });
-  }
+/**
+ * The keys that hosts with this `.edge_custom_config.yaml` check content with: none where it names none.
+ *
+ * @throws EdgeBundleError KEY_INVALID where it names one that cannot be read
+ */
+export function installerKeys(text: string): PublicKey[] {
+  if (parse(text)?.hasIn(keyPath) !== true) return [];
+  return readPublicKeys([{ name: installerConfigPath, text }]);
+}
+
+/** Undefined for what is no map in YAML. */
+function parse(text: string): Document | undefined {
+  if (isNestedTooDeep(text)) return undefined;
+  const document = parseDocument(text);
+  return document.errors.length > 0 || (document.contents !== null && !isMap(document.contents)) ? undefined : document;
 }

@@ -92,6 +92,8 @@ async function writeImage(partial: string, options: WriteIsoOptions): Promise<vo
         : ['-indev', `stdio:${resolve(base.path)}`, '-outdev', `stdio:${partial}`];
     const commands = [
       ...drives,
+      // It would wait for the disk after every 16 MiB. All of it is made durable at the end.
+      ...['-stdio_sync', 'off'],
       // Names are names, never patterns.
       ...['-iso_rr_pattern', 'off', '-disk_pattern', 'off', '-follow', 'off', '-hardlinks', 'off'],
       ...['-rockridge', 'on', '-joliet', 'off', '-compliance', 'iso_9660_level=3:rec_mtime'],

@@ -27,10 +27,11 @@ export interface MirrorConfig {
  * The configuration with which the original names of a bundle's images lead to its mirrors. No login is in it. The same
  * inputs give the same files.
  *
+ * @param document of a bundle, or the images of several
  * @throws EdgeBundleError CONFIG_INVALID where there is no mirror for a format that needs one; REFERENCE_INVALID where
  *   two registries would be one in a mirror
  */
-export function mirrorConfig(document: BundleDocument, options: MirrorConfigOptions): MirrorConfig {
+export function mirrorConfig(document: Pick<BundleDocument, 'images'>, options: MirrorConfigOptions): MirrorConfig {
   const { formats, mirrors, leftOut = [] } = options;
   const registries = registriesOf(document, mirrors);
   const namespaces = namespacesOf(leftOut);

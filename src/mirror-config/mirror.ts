@@ -41,11 +41,14 @@ export function servedMirror(url: string): Mirror {
 }
 
 /**
- * The registries that the images of a bundle come from, sorted: `docker.io`, `localhost:5000`.
+ * The registries that images come from, sorted: `docker.io`, `localhost:5000`.
  *
  * @throws EdgeBundleError REFERENCE_INVALID where two of them would be one in a mirror
  */
-export function registriesOf({ images }: BundleDocument, mirrors: readonly Mirror[]): readonly string[] {
+export function registriesOf(
+  { images }: Pick<BundleDocument, 'images'>,
+  mirrors: readonly Mirror[],
+): readonly string[] {
   const registries = [...new Set(images.map(({ reference }) => parseReference(reference).registry))].sort();
   for (const { prefixOf, url } of mirrors) {
     const holders = new Map<string, string>();

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import { bootReport } from '../support/boot-report.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { blob, image, noise, pushAll } from '../support/graphs.ts';
-import { installerIso } from '../support/installer-iso.ts';
+import { extractFrom, installerIso } from '../support/installer-iso.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const script = fileURLToPath(new URL('../../scripts/build-iso', import.meta.url));
@@ -78,6 +78,15 @@ describe('the ISO build job', () => {
     expect(bootReport(iso)).toBe(bootReport(installer));
   });
 
+  it('makes an ISO of its own, with the configuration that leads hosts to a Harbor', async () => {
+    const iso = join(folder, 'data.iso');
+    const { code, stderr } = await buildIso({ ...settings, ISO: iso, HARBOR: 'https://10.0.0.5:30003' });
+    expect(code, stderr).toBe(0);
+    const registry = source.host.replace(':', '_');
+    const hosts = await extractFrom(iso, `/mirror-config/containerd/certs.d/${registry}_/hosts.toml`);
+    expect(await readFile(hosts, 'utf8')).toContain('https://10.0.0.5:30003/v2/spectro-images/');
+  });
+
   it('leaves the bundle where CanvOS finds it', async () => {
     const canvos = join(folder, 'CanvOS');
     await mkdir(canvos);
@@ -97,6 +106,10 @@ describe('the ISO build job', () => {
     });
     expect((await buildIso({ ...settings, PUBLIC_KEY: join(folder, 'nowhere.pub') })).code).toBe(2);
     expect((await buildIso({ ...settings, CLUSTER_DEFINITION: join(folder, 'images.txt') })).code).toBe(2);
+    expect((await buildIso({ ...settings, HARBOR_PROJECT: 'edge' })).code).toBe(2);
+    const other = join(folder, 'other.pub');
+    await writeFile(other, generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }));
+    expect((await buildIso({ ...settings, PUBLIC_KEY: other })).code).toBe(4);
     await writeFile(join(folder, 'gone.txt'), `${source.host}/team/gone:1.0\n`);
     expect((await buildIso({ ...settings, PROFILES: join(folder, 'gone.txt') })).code).toBe(3);
   });

@@ -25,6 +25,7 @@ import { Xorriso } from '../../src/iso/xorriso.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
 import { readSigner } from '../../src/trust/signer.ts';
+import { trustOf } from '../../src/trust/trust-policy.ts';
 import { bootReport } from '../support/boot-report.ts';
 import { everyKind, writeBundle } from '../support/bundles.ts';
 import { gnuSplit } from '../support/cut-bundle.ts';
@@ -243,7 +244,7 @@ describe('iso embed', () => {
     const config = await readFile(join(root, '.edge_custom_config.yaml'), 'utf8');
     const { failures, bundles } = await inspectIso(out, {
       xorriso,
-      keys: readPublicKeys([{ name: 'x', text: config }]),
+      trust: trustOf({ keys: readPublicKeys([{ name: 'x', text: config }]) }),
     });
     expect(failures).toEqual([]);
     expect(bundles).toMatchObject([{ path: `${content}/${basename(path)}`, hasChecksums: true, isVerified: true }]);
@@ -294,7 +295,8 @@ describe('iso embed', () => {
     const options = { xorriso, iso: there, out, bundles: [path], partBytes, publicKey };
     const error = await expectError('FILE_FAILED', 'has another public key', () => embedIso(options));
     expect(error.hint).toContain('--replace');
-    await expectError('FILE_FAILED', `${basename(path)}_part07`, () => embedIso({ ...options, publicKey: undefined }));
+    const stale = await installerIso({ [`${content}/${basename(path)}_part07`]: 'stale' });
+    await expectError('FILE_FAILED', `${basename(path)}_part07`, () => embedIso({ ...options, iso: stale }));
     await embedIso({ ...options, replace: true });
     const root = await unpack(out);
     const names = await readdir(join(root, content));
@@ -362,7 +364,7 @@ describe('iso inspect', () => {
     const iso = await make('trust.iso');
     const { publicKey: other } = generateKeyPairSync('ed25519');
     const keys = readPublicKeys([{ name: 'x', text: other.export({ type: 'spki', format: 'pem' }).toString() }]);
-    const { failures } = await inspectIso(iso, { xorriso, keys });
+    const { failures } = await inspectIso(iso, { xorriso, trust: trustOf({ keys }) });
     expect(failures.map(({ code }) => code)).toEqual(['SIGNATURE_INVALID']);
     await truncate(iso, (await stat(iso)).size - 2_000_000);
     const error = await inspectIso(iso, { xorriso }).catch((thrown: unknown) => thrown);

@@ -8,6 +8,8 @@ export type Firmware = 'BIOS' | 'UEFI';
 export interface MachineOptions {
   readonly firmware: Firmware;
   readonly iso: string;
+  /** A second ISO, in a drive of its own. */
+  readonly data?: string | undefined;
   /** A disk that is still there after the machine was switched off. */
   readonly disk?: string | undefined;
   /** Where everything that the console shows goes. */
@@ -24,7 +26,7 @@ export class Machine {
   readonly #ended: Promise<unknown>;
   #console = '';
 
-  constructor({ firmware, iso, disk, log, timeoutMs }: MachineOptions) {
+  constructor({ firmware, iso, data, disk, log, timeoutMs }: MachineOptions) {
     const pflash = (file: string, kind: string): string[] => [
       '-drive',
       `if=pflash,format=raw,${kind},file=${ovmf}${file}_4M.fd`,
@@ -35,6 +37,9 @@ export class Machine {
       ...(firmware === 'UEFI' ? [...pflash('CODE', 'readonly=on'), ...pflash('VARS', 'snapshot=on')] : []),
       ...['-device', 'virtio-scsi-pci', '-device', 'scsi-cd,drive=iso,bootindex=0'],
       ...['-drive', `if=none,id=iso,format=raw,readonly=on,file=${iso}`],
+      ...(data === undefined
+        ? []
+        : ['-device', 'scsi-cd,drive=data', '-drive', `if=none,id=data,format=raw,readonly=on,file=${data}`]),
       ...(disk === undefined ? [] : ['-drive', `if=virtio,format=raw,cache=writethrough,file=${disk}`]),
     ];
     this.#child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -4,12 +4,11 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import type { LeftOutImage } from '../../bundle/left-out.ts';
 import { formatMirrorConfig } from '../../report/host-summaries.ts';
-import type { Mirror } from '../../mirror-config/mirror.ts';
 import { bundleArgument, withBundle } from '../bundle-argument.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
+import { mirrorOptions, readMirrors } from '../mirror-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
-import { parseRegistryUrl, parseTarget, targetOptions } from '../registry-target.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { readTextFile } from '../text-file.ts';
@@ -19,16 +18,7 @@ import { usageError } from '../usage.ts';
 const formats = ['containerd', 'k3s', 'rke2', 'user-data', 'namespaces'] as const;
 
 const options = {
-  harbor: targetOptions.harbor,
-  registry: targetOptions.registry,
-  project: targetOptions.project,
-  serve: {
-    group: 'Target:',
-    type: 'string',
-    requiresArg: true,
-    describe: "URL of 'edge-bundle serve' over the bundle; with --harbor, asked after it",
-  },
-  'ca-cert': { type: 'string', requiresArg: true, describe: 'The CAs that the mirrors are trusted by, PEM' },
+  ...mirrorOptions,
   insecure: { type: 'boolean', default: false, describe: 'Let hosts take any certificate of the mirrors' },
   format: { choices: [...formats, 'all'], default: 'all', requiresArg: true, describe: 'For what' },
   resolution: {
@@ -63,8 +53,11 @@ export function mirrorConfigCommand(terminal: Terminal): CommandModule<GlobalArg
 
 async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { format, out, insecure } = args;
-  const mirrors = await readMirrors(args);
-  const [ca, alsoLeftOut] = [await readCa(args), await readResolution(args)];
+  const { mirrors, ca } = await readMirrors(args);
+  if (mirrors.length === 0 && format !== 'namespaces') {
+    throw usageError('no mirror is given', 'Give --harbor URL, --registry URL or --serve URL.');
+  }
+  const alsoLeftOut = await readResolution(args);
   const { mirrorConfig } = await import('../../mirror-config/mirror-config.ts');
   const { writeFileAtomic } = await import('../../files/atomic-file.ts');
   const { readLeftOut } = await import('../../bundle/left-out.ts');
@@ -87,31 +80,6 @@ async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, prog
   progress.end();
   const result = { out, files: [...files.keys()], registries: [...registries], namespaces: [...namespaces] };
   await writeResult(terminal, args.output, result, formatMirrorConfig);
-}
-
-async function readMirrors(args: MirrorConfigArguments): Promise<readonly Mirror[]> {
-  const { loadedMirror, servedMirror } = await import('../../mirror-config/mirror.ts');
-  const { isRepositoryName, parseRegistry } = await import('../../oci-client/reference.ts');
-  const urlOf = ({ registry, isPlainHttp }: { readonly registry: string; readonly isPlainHttp: boolean }): string => {
-    return `${isPlainHttp ? 'http' : 'https'}://${parseRegistry(registry)}`;
-  };
-  const target = parseTarget(args);
-  if (!isRepositoryName(args.project)) throw usageError(`--project: '${args.project}' is no name of a project`);
-  const mirrors = [
-    ...(target === undefined ? [] : [loadedMirror(urlOf(target), args.project)]),
-    ...(args.serve === undefined ? [] : [servedMirror(urlOf(parseRegistryUrl('serve', args.serve)))]),
-  ];
-  if (mirrors.length > 0 || args.format === 'namespaces') return mirrors;
-  throw usageError('no mirror is given', 'Give --harbor URL, --registry URL or --serve URL.');
-}
-
-async function readCa(args: MirrorConfigArguments): Promise<string | undefined> {
-  const path = args['ca-cert'];
-  if (path === undefined) return undefined;
-  const { createTlsContext } = await import('../../oci-client/tls-context.ts');
-  const text = await readTextFile(path, 'the CA certificate');
-  createTlsContext({ ca: [text], clientCertificates: [] });
-  return text;
 }
 
 async function readResolution({ resolution }: MirrorConfigArguments): Promise<readonly LeftOutImage[]> {

@@ -1,12 +1,8 @@
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
-import { formatMadeIso } from '../../../report/iso-summaries.ts';
 import { type GlobalArguments } from '../../global-options.ts';
-import { withProgress } from '../../progress/with-progress.ts';
-import { writeResult } from '../../result.ts';
 import type { Terminal } from '../../terminal.ts';
-import { bundleBytes } from './bundle-bytes.ts';
-import { bundlesPositional, findXorriso, isoContent, madeIsoDocument, sharesOf, writeOptions } from './iso-options.ts';
+import { bundlesPositional, writeIso, writeOptions } from './iso-options.ts';
 
 const options = {
   iso: { type: 'string', requiresArg: true, demandOption: true, describe: 'The installer ISO; it stays as it is' },
@@ -43,21 +39,9 @@ export function isoEmbedCommand(terminal: Terminal): CommandModule<GlobalArgumen
 }
 
 function embed(args: EmbedArguments, terminal: Terminal): Promise<void> {
-  return withProgress(terminal, args, async (progress) => {
+  return writeIso(args, terminal, async (common) => {
     const { embedIso } = await import('../../../iso/embed-iso.ts');
-    const { signal } = terminal;
-    const content = await isoContent(args);
-    const bytes = await bundleBytes(args.bundles);
-    const xorriso = await findXorriso(args.xorriso, terminal);
-    progress.expect(bytes);
-    const made = await embedIso({
-      ...content,
-      ...{ xorriso, signal, iso: args.iso, out: args.out, force: args.force, replace: args.replace },
-      publicKey: args['content-key'],
-      clusterDefinition: args['cluster-definition'],
-      onWritten: sharesOf(bytes, (written) => progress.advance(written)),
-    });
-    progress.end();
-    await writeResult(terminal, args.output, madeIsoDocument(made), formatMadeIso);
+    const { iso, replace, 'cluster-definition': clusterDefinition } = args;
+    return embedIso({ ...common, iso, replace, clusterDefinition });
   });
 }

@@ -7,11 +7,11 @@ import { type GlobalArguments, outputOption } from '../../global-options.ts';
 import { withProgress } from '../../progress/with-progress.ts';
 import { writeResult } from '../../result.ts';
 import type { Terminal } from '../../terminal.ts';
-import { readKeys, trustOptions } from '../../trust-options.ts';
+import { readTrust, trustOptions } from '../../trust-options.ts';
 import { findXorriso, xorrisoOption } from './iso-options.ts';
 
 const options = {
-  'public-key': trustOptions['public-key'],
+  ...trustOptions,
   xorriso: xorrisoOption,
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
@@ -35,9 +35,9 @@ function inspect(args: InspectArguments, terminal: Terminal): Promise<void> {
   return withProgress(terminal, args, async (progress) => {
     const { inspectIso } = await import('../../../iso/inspect-iso.ts');
     const { combineFailures } = await import('../../../errors.ts');
-    const keys = await readKeys(args['public-key'] ?? []);
+    const trust = await readTrust(args);
     const inspection = await inspectIso(args.iso, {
-      ...{ keys, signal: terminal.signal, xorriso: await findXorriso(args.xorriso, terminal) },
+      ...{ trust, signal: terminal.signal, xorriso: await findXorriso(args.xorriso, terminal) },
       onStart: (bytes) => progress.expect(bytes),
       onProgress: (bytes) => progress.advance(bytes),
     });

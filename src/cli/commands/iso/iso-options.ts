@@ -1,10 +1,13 @@
 import type { InferredOptionTypes, Options } from 'yargs';
 
-import type { IsoContent, MadeIso } from '../../../iso/create-iso.ts';
+import type { MadeIso, MakeIsoOptions } from '../../../iso/make-iso.ts';
 import type { Xorriso } from '../../../iso/xorriso.ts';
-import type { MadeIsoDocument } from '../../../report/documents.ts';
-import { outputOption } from '../../global-options.ts';
+import { formatMadeIso } from '../../../report/iso-summaries.ts';
+import { type GlobalArguments, outputOption } from '../../global-options.ts';
+import { withProgress } from '../../progress/with-progress.ts';
+import { writeResult } from '../../result.ts';
 import type { Terminal } from '../../terminal.ts';
+import { readTrust, trustOptions } from '../../trust-options.ts';
 import { partSize } from '../../usage.ts';
 
 export const bundlesPositional = {
@@ -39,36 +42,49 @@ export const writeOptions = {
   },
   xorriso: xorrisoOption,
   output: outputOption,
+  ...trustOptions,
 } as const satisfies Readonly<Record<string, Options>>;
 
+export type WriteArguments = GlobalArguments &
+  InferredOptionTypes<typeof writeOptions> & {
+    readonly bundles: readonly string[];
+    readonly 'content-key'?: string | undefined;
+  };
+
+/** Makes an ISO with the options that all of them have, and tells what came of it. */
+export function writeIso(
+  args: WriteArguments,
+  terminal: Terminal,
+  make: (options: MakeIsoOptions) => Promise<MadeIso>,
+): Promise<void> {
+  return withProgress(terminal, args, async (progress) => {
+    await checkFirstBootConfig(args['first-boot-config']);
+    const { image, bundles } = await make({
+      ...{ bundles: args.bundles, out: args.out, force: args.force, signal: terminal.signal },
+      trust: await readTrust(args),
+      xorriso: await findXorriso(args.xorriso, terminal),
+      loader: args.loader,
+      firstBootConfig: args['first-boot-config'],
+      partBytes: args['part-size'],
+      publicKey: args['content-key'],
+      onStart: (bytes) => progress.expect(bytes),
+      onProgress: (bytes) => progress.advance(bytes),
+    });
+    progress.end();
+    const { path, bytes, label } = image;
+    const document = { iso: { path, bytes, label }, bundles: bundles.map((bundle) => ({ ...bundle })) };
+    await writeResult(terminal, args.output, document, formatMadeIso);
+  });
+}
+
 /** A mistake in the configuration of the first boot is told here, where somebody can mend it. */
-export async function isoContent(
-  args: InferredOptionTypes<typeof writeOptions> & { readonly bundles: readonly string[] },
-): Promise<IsoContent> {
-  const { bundles, loader, 'first-boot-config': firstBootConfig, 'part-size': partBytes } = args;
-  if (firstBootConfig !== undefined) {
-    const { readFirstBootConfig } = await import('../../../first-boot/read-config.ts');
-    await readFirstBootConfig(firstBootConfig);
-  }
-  return { bundles, loader, firstBootConfig, partBytes };
+async function checkFirstBootConfig(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  const { readFirstBootConfig } = await import('../../../first-boot/read-config.ts');
+  await readFirstBootConfig(path);
 }
 
 export async function findXorriso(program: string, { signal }: Terminal): Promise<Xorriso> {
   const { Xorriso } = await import('../../../iso/xorriso.ts');
   return Xorriso.find(program, { signal });
-}
-
-/** Makes of shares of a whole the bytes that came since the last one. */
-export function sharesOf(totalBytes: number, advance: (bytes: number) => void): (share: number) => void {
-  let told = 0;
-  return (share) => {
-    const bytes = Math.floor(Math.min(1, share) * totalBytes);
-    if (bytes > told) advance(bytes - told);
-    told = Math.max(told, bytes);
-  };
-}
-
-export function madeIsoDocument({ image, bundles }: MadeIso): MadeIsoDocument {
-  const { path, bytes, label } = image;
-  return { iso: { path, bytes, label }, bundles: bundles.map((bundle) => ({ ...bundle })) };
 }

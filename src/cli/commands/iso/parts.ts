@@ -6,6 +6,7 @@ import { type GlobalArguments, outputOption } from '../../global-options.ts';
 import { withProgress } from '../../progress/with-progress.ts';
 import { writeResult } from '../../result.ts';
 import type { Terminal } from '../../terminal.ts';
+import { readTrust, trustOptions } from '../../trust-options.ts';
 import { partSize } from '../../usage.ts';
 
 const options = {
@@ -17,6 +18,7 @@ const options = {
   },
   out: { type: 'string', requiresArg: true, describe: "The folder for the parts (default: the bundle's)" },
   output: outputOption,
+  ...trustOptions,
 } as const satisfies Readonly<Record<string, Options>>;
 
 type PartsArguments = GlobalArguments & InferredOptionTypes<typeof options> & { readonly bundle: string };
@@ -38,11 +40,12 @@ function cutIntoParts(args: PartsArguments, terminal: Terminal): Promise<void> {
   return withProgress(terminal, args, async (progress) => {
     const { BundleReader } = await import('../../../bundle/bundle-reader.ts');
     const { writeParts } = await import('../../../bundle/write-parts.ts');
-    const bundle = await BundleReader.open(args.bundle);
+    const trust = await readTrust(args);
+    const bundle = await BundleReader.open(args.bundle, { trust });
     progress.expect(bundle.bytes);
     await bundle.close();
     const { id, bytes, paths, list } = await writeParts(args.bundle, {
-      ...{ partBytes: args.size, out: args.out, signal: terminal.signal },
+      ...{ trust, partBytes: args.size, out: args.out, signal: terminal.signal },
       onProgress: (written) => progress.advance(written),
     });
     progress.end();
