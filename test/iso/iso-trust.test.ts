@@ -78,9 +78,16 @@ describe('commands for ISOs that are given public keys', () => {
     await edgeBundle('iso', 'inspect', iso, ...keys);
   });
 
-  it('refuse one that is older than they are told', async () => {
+  it('refuse one that is older than they, or the first boot, are told', async () => {
     const stderr = await refused('iso', 'create', signed, '--out', join(out, 'x.iso'), '--minimum-date', '2026-11-28');
     expect(stderr).toContain('2026-11-28T00:00:00Z is the least that is taken');
+    const config = join(await temporaryFolder(), 'first-boot.yaml');
+    await writeFile(
+      config,
+      'sources: [{label: EDGE_CONTENT}]\nharbor: https://10.0.0.5:30003\nminimumDate: "2025-01-01T00:00:00Z"\n',
+    );
+    const create = ['iso', 'create', signed, '--out', join(out, 'x.iso'), '--first-boot-config', config];
+    expect(await refused(...create)).toContain('2025-01-01T00:00:00Z is the least that is taken');
   });
 
   it('show nothing of it in inspect, and go on with the others', async () => {

@@ -58,10 +58,9 @@ export function writeIso(
   make: (options: MakeIsoOptions) => Promise<MadeIso>,
 ): Promise<void> {
   return withProgress(terminal, args, async (progress) => {
-    await checkFirstBootConfig(args['first-boot-config']);
     const { image, bundles } = await make({
       ...{ bundles: args.bundles, out: args.out, force: args.force, signal: terminal.signal },
-      trust: await readTrust(args),
+      trust: await readTrust({ ...args, 'minimum-date': await leastDate(args) }),
       xorriso: await findXorriso(args.xorriso, terminal),
       loader: args.loader,
       firstBootConfig: args['first-boot-config'],
@@ -77,11 +76,16 @@ export function writeIso(
   });
 }
 
-/** A mistake in the configuration of the first boot is told here, where somebody can mend it. */
-async function checkFirstBootConfig(path: string | undefined): Promise<void> {
-  if (path === undefined) return;
+/**
+ * What is asked for here, or by the first boot that the ISO is for. A mistake in its configuration is told here too, where somebody
+ * can mend it.
+ */
+async function leastDate(args: WriteArguments): Promise<number | undefined> {
+  const { 'minimum-date': asked, 'first-boot-config': path } = args;
+  if (path === undefined) return asked;
   const { readFirstBootConfig } = await import('../../../first-boot/read-config.ts');
-  await readFirstBootConfig(path);
+  const { minimumDate } = await readFirstBootConfig(path);
+  return minimumDate === undefined ? asked : Math.max(asked ?? 0, Date.parse(minimumDate) / 1000);
 }
 
 export async function findXorriso(program: string, { signal }: Terminal): Promise<Xorriso> {
