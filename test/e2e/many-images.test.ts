@@ -20,7 +20,7 @@ const tagsEach = 4;
 /** How many images in a row share a layer. */
 const sharing = 20;
 const maxPeakBytes = 250_000_000;
-const timeoutMs = 60_000 + imageCount * 200;
+const timeoutMs = 240_000 + imageCount * 200;
 
 const login = { username: 'builder', password: 'the-password-of-many-images' };
 
