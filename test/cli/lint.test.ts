@@ -241,8 +241,6 @@ describe('lint with registries', () => {
     return findings([
       profile(kubernetes, storage, harbor(size), { name: 'p', type: 'manifest', values }),
       '--plain-http',
-      '--timeout',
-      '2',
     ]);
   };
 

@@ -60,7 +60,8 @@ export function startCli(args: readonly string[], { environment = {}, stdin = ''
   const { PATH = '' } = process.env;
   const env = { PATH, HOME: '/nonexistent', ...environment };
   const child = spawn(process.execPath, ['--import', loader, main, ...args], { env });
-  const ended = once(child, 'close') as Promise<[number | null]>;
+  let hasEnded = false;
+  const ended = (once(child, 'close') as Promise<[number | null]>).finally(() => (hasEnded = true));
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -73,7 +74,8 @@ export function startCli(args: readonly string[], { environment = {}, stdin = ''
       for (;;) {
         const found = pattern.exec(`${stdout}\n${stderr}`);
         if (found !== null) return found;
-        if (child.exitCode !== null) throw new Error(`it ended without ${String(pattern)}: ${stdout}${stderr}`);
+        // Not when it exits: what it wrote last may come after that.
+        if (hasEnded) throw new Error(`it ended without ${String(pattern)}: ${stdout}${stderr}`);
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended]);
       }
     },
