@@ -36,7 +36,7 @@ const marksPerPart = 200;
  *
  * @param path as for `BundleReader.open`
  * @throws EdgeBundleError naming every part with something wrong: BUNDLE_PART_MISSING, BUNDLE_INVALID, or NOT_VERIFIED for
- *   several; FILE_FAILED, ABORTED
+ *   several; FILE_FAILED, also for each part that the disk does not give; ABORTED
  */
 export async function verifyParts(path: string, options: VerifyPartsOptions = {}): Promise<PartsVerification> {
   const files = await PartFiles.open(path);
@@ -49,9 +49,10 @@ export async function verifyParts(path: string, options: VerifyPartsOptions = {}
 
 /** The same for files that are open, and stay so. */
 export async function verifyOpenParts(files: PartFiles, options: VerifyPartsOptions = {}): Promise<PartsVerification> {
-  const suspects = files.list === undefined ? files.parts : await damagedParts(files, options);
-  if (suspects.length > 0) {
-    const failures = await failuresOf(files, suspects, options);
+  const { suspects, unread } =
+    files.list === undefined ? { suspects: files.parts, unread: [] } : await damagedParts(files, options);
+  if (suspects.length + unread.length > 0) {
+    const failures = [...unread, ...(await failuresOf(files, suspects, options))];
     const [first, ...others] = failures;
     if (others.length > 0)
       throw combineFailures('NOT_VERIFIED', `${failures.length} parts are not as they were made`, failures);
@@ -71,19 +72,35 @@ const unreadable: readonly ErrorCode[] = [
   'BUNDLE_OUTDATED',
 ];
 
-async function damagedParts(files: PartFiles, { signal, onProgress }: VerifyPartsOptions): Promise<Part[]> {
-  const damaged: Part[] = [];
+interface DamagedParts {
+  readonly suspects: readonly Part[];
+  /** Of each part that the disk does not give. */
+  readonly unread: readonly EdgeBundleError[];
+}
+
+async function damagedParts(files: PartFiles, options: VerifyPartsOptions): Promise<DamagedParts> {
+  const suspects: Part[] = [];
+  const unread: EdgeBundleError[] = [];
   for (const [index, part] of files.parts.entries()) {
-    const hash = createHash('sha256');
-    for (let at = part.start; at < part.end; at += chunkBytes) {
-      throwIfAborted(signal);
-      const chunk = await files.read(at, Math.min(chunkBytes, part.end - at));
-      hash.update(chunk);
-      onProgress?.(chunk.byteLength);
+    try {
+      if ((await hashOf(files, part, options)) !== files.list?.parts[index]?.sha256) suspects.push(part);
+    } catch (error) {
+      if (!isEdgeBundleError(error, 'FILE_FAILED')) throw error;
+      unread.push(error);
     }
-    if (hash.digest('hex') !== files.list?.parts[index]?.sha256) damaged.push(part);
   }
-  return damaged;
+  return { suspects, unread };
+}
+
+async function hashOf(files: PartFiles, part: Part, { signal, onProgress }: VerifyPartsOptions): Promise<string> {
+  const hash = createHash('sha256');
+  for (let at = part.start; at < part.end; at += chunkBytes) {
+    throwIfAborted(signal);
+    const chunk = await files.read(at, Math.min(chunkBytes, part.end - at));
+    hash.update(chunk);
+    onProgress?.(chunk.byteLength);
+  }
+  return hash.digest('hex');
 }
 
 /** Tells a part of another bundle from a damaged one: where frames and blocks begin, it mostly has something else. */
@@ -92,6 +109,7 @@ async function failuresOf(
   suspects: readonly Part[],
   { trust }: VerifyPartsOptions,
 ): Promise<EdgeBundleError[]> {
+  if (suspects.length === 0) return [];
   const hasChecksums = files.list !== undefined;
   let marks: readonly FrameMark[];
   try {

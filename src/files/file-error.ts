@@ -7,6 +7,7 @@ const hints: Readonly<Record<string, string>> = {
   EROFS: 'The file system is mounted read-only; choose another place.',
   EISDIR: 'A file is expected there, and it is a folder.',
   ENOTDIR: 'A folder is expected there, and it is a file.',
+  EIO: 'The disk or medium cannot be read or written there: copy the file from another one, or to another one.',
   EMFILE: 'Raise the limit of open files (ulimit -n).',
 };
 

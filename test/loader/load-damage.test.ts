@@ -1,8 +1,10 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { writeParts } from '../../src/bundle/write-parts.ts';
+import { withFailingFile, whyNoFailingDisk } from '../support/failing-disk.ts';
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
 import { planBundle, writeBundle } from '../support/bundles.ts';
 import { contentsOf, image } from '../support/graphs.ts';
@@ -70,6 +72,63 @@ describe('a bundle in parts', () => {
     const good = await runInProcess(['load', parts[0] ?? '', ...to, '--output', 'json']);
     expect([good.exitCode, JSON.parse(good.stdout)]).toEqual([0, expect.objectContaining({ images: 3, missing: [] })]);
   });
+
+  it.skipIf(whyNoFailingDisk !== undefined)(
+    `one of which its disk does not give is named with the place, the other images come, and the next load goes on (${whyNoFailingDisk ?? 'a loop device'})`,
+    async () => {
+      const parts = await inParts();
+      const [, , part = ''] = parts;
+      // What begins in the third part is in the middle of the second image.
+      await withFailingFile(part, 100_000, async (copy) => {
+        await rename(part, `${part}.good`);
+        await symlink(copy, part);
+        const journal = await temporaryFolder();
+        // The parts are looked at first, and that it begins and ends well says nothing.
+        const looked = await runInProcess(['load', part, ...to, '--journal', journal]);
+        expect(looked.stderr).toMatch(new RegExp(`cannot read '[^']*${basename(part)}' at byte \\d+: EIO`));
+        expect([looked.exitCode, front.requests]).toEqual([1, []]);
+        const unchecked = ['load', part, ...to, '--journal', journal, '--check-parts=false'];
+        const { exitCode, stderr } = await runInProcess(unchecked);
+        expect(exitCode).toBe(1);
+        // The disk is read in pages of 4,096 bytes.
+        expect(stderr).toMatch(new RegExp(`app-2:1: cannot read '[^']*${basename(part)}' at byte 98304: EIO`));
+        expect(stderr).toContain('copy the file from another one');
+        expect(stderr).toContain('1 of 3 images could not be loaded');
+        const before = front.requests.length;
+        await rename(`${part}.good`, part);
+        const { exitCode: next, stdout } = await runInProcess([
+          ...['load', part, ...to, '--journal', journal, '--output', 'json'],
+        ]);
+        expect([next, JSON.parse(stdout)]).toMatchObject([0, { images: 3, missing: [] }]);
+        const sent = front.requests
+          .slice(before)
+          .filter(({ method, path }) => method === 'PUT' && path.includes('/blobs/'));
+        expect(sent.every(({ path }) => path.includes('/app-2/'))).toBe(true);
+      });
+    },
+  );
+
+  it.skipIf(whyNoFailingDisk !== undefined)(
+    `two of which are wrong, one of them unreadable, are both named before anything is sent (${whyNoFailingDisk ?? 'a loop device'})`,
+    async () => {
+      const place = await temporaryFolder();
+      const file = join(place, 'core-sample.tar.zst');
+      await writeFile(file, whole);
+      const { paths } = await writeParts(file, { partBytes, out: join(place, 'parts') });
+      const [, , part = '', other = ''] = paths;
+      await withFailingFile(part, 100_000, async (copy) => {
+        await rm(part);
+        await symlink(copy, part);
+        const bytes = await readFile(other);
+        await writeFile(other, bytes.fill(1, 5_000, 6_000));
+        const { exitCode, stderr } = await runInProcess(['load', part, ...to]);
+        expect(exitCode).not.toBe(0);
+        expect(stderr).toContain(`${basename(part)}' at byte 98304: EIO`);
+        expect(stderr).toContain(`part '${basename(other)}' is not the one that was made`);
+        expect(front.requests).toEqual([]);
+      });
+    },
+  );
 
   it('with one damaged layer brings the other images, and names the one', async () => {
     const parts = await inParts();
