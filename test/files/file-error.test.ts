@@ -25,9 +25,9 @@ describe('fileError', () => {
   });
 
   it('says what happened where it knows no more', () => {
-    const error = fileError(systemError('EIO'), "cannot read '/x'");
+    const error = fileError(systemError('ENXIO'), "cannot read '/x'");
     expect(error.code).toBe('FILE_FAILED');
-    expect(error.message).toBe("cannot read '/x': EIO: something, open '/x'");
+    expect(error.message).toBe("cannot read '/x': ENXIO: something, open '/x'");
     expect(error.hint).toBeUndefined();
     expect(fileError('a text', 'cannot').message).toBe('cannot: a text');
   });
