@@ -3,7 +3,7 @@ import { BundleReader } from '../bundle/bundle-reader.ts';
 import type { BundleTrust } from '../bundle/read-head.ts';
 import { type Digest, digestHex } from '../content/digest.ts';
 import { type EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
-import { type BundleFile, findBundleFiles } from './find-bundles.ts';
+import { type BundleFile, searchMedium } from './search-medium.ts';
 import type { Medium } from './media.ts';
 import { isMeantAsBundle } from './recognise-bundle.ts';
 
@@ -53,7 +53,7 @@ export class BundleSearch {
     const outcomes: Outcome[] = [];
     const problems: EdgeBundleError[] = [];
     for (const medium of media) {
-      const found = await findBundleFiles(medium, signal);
+      const found = await searchMedium(medium, signal);
       problems.push(...found.problems);
       for (const file of found.files) {
         const outcome = this.#known.get(file.version) ?? (await identify(file, this.#trust, signal));

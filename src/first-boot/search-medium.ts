@@ -36,7 +36,7 @@ export interface FoundFiles {
  *
  * @throws EdgeBundleError ABORTED
  */
-export async function findBundleFiles(medium: Medium, signal?: AbortSignal): Promise<FoundFiles> {
+export async function searchMedium(medium: Medium, signal?: AbortSignal): Promise<FoundFiles> {
   const found = new Map<string, string[]>();
   const problems: EdgeBundleError[] = [];
   const folders = [{ folder: medium.folder, depth: 1 }];

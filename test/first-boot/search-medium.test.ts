@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { expect, it, vi } from 'vitest';
 
-import { findBundleFiles } from '../../src/first-boot/find-bundles.ts';
+import { searchMedium } from '../../src/first-boot/search-medium.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const waiting = { timeout: 60_000 };
@@ -26,7 +26,7 @@ it('looks into the other folders of a medium where one cannot be read, and says 
     parent.stdin.end();
     await vi.waitFor(() => expect(readFileSync(join(ended, 'stat'), 'utf8')).toMatch(/\) Z /), waiting);
     await symlink(join(ended, 'net'), join(folder, 'broken'));
-    const { files, problems } = await findBundleFiles({ name: "'medium'", folder, followsLinks: true });
+    const { files, problems } = await searchMedium({ name: "'medium'", folder, followsLinks: true });
     expect(files.map(({ path }) => path)).toEqual([join(folder, 'content', 'a.tar.zst')]);
     expect(problems.map(({ code }) => code)).toEqual(['FILE_FAILED']);
     expect(problems[0]?.message).toContain(join(folder, 'broken'));
@@ -44,7 +44,7 @@ it('finds what lies near the top of a medium with very many files, and says that
   for (let start = 0; start < names.length; start += 1_000) {
     await Promise.all(names.slice(start, start + 1_000).map((name) => writeFile(name, '')));
   }
-  const { files, problems } = await findBundleFiles({ name: "'medium'", folder, followsLinks: false });
+  const { files, problems } = await searchMedium({ name: "'medium'", folder, followsLinks: false });
   expect(files.map(({ path }) => path)).toEqual([join(folder, 'b', 'near.tar.zst')]);
   expect(problems.map(({ message }) => message)).toEqual([
     "'medium' has more than 20000 files: not all of it was looked at",
