@@ -15,9 +15,10 @@ export class TransferTally {
   #doneBytes = 0;
   #movedBytes = 0;
 
-  /** How much there is in all, in bytes. */
-  expect(totalBytes: number): void {
+  /** How much there is in all, in bytes, and how much of it was done before: that says nothing of how fast it goes. */
+  expect(totalBytes: number, presentBytes = 0): void {
     this.#totalBytes = totalBytes;
+    this.#doneBytes += presentBytes;
   }
 
   add(event: CopyEvent): void {

@@ -172,9 +172,8 @@ async function download(
         progress.note('resolved', `resolved ${reference} ${digest}`, { reference, digest });
       } else if (event.type === 'planned') {
         const { path, bytes, presentBytes } = event;
-        progress.expect(bytes);
+        progress.expect(bytes, presentBytes);
         if (presentBytes > 0) {
-          progress.advance(presentBytes);
           progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
             path,
             presentBytes,

@@ -67,9 +67,8 @@ async function merge(args: MergeArguments, terminal: Terminal, progress: Progres
         onEvent: (event) => {
           if (event.type === 'planned') {
             const { path, bytes, presentBytes } = event;
-            progress.expect(bytes);
+            progress.expect(bytes, presentBytes);
             if (presentBytes === 0) return;
-            progress.advance(presentBytes);
             progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
               path,
               presentBytes,

@@ -25,8 +25,8 @@ export class BarProgress implements Progress {
     this.#screen = createLogUpdate(stream as NodeJS.WritableStream, { showCursor: true });
   }
 
-  expect(totalBytes: number): void {
-    this.#transfer.expect(totalBytes);
+  expect(totalBytes: number, presentBytes?: number): void {
+    this.#transfer.expect(totalBytes, presentBytes);
   }
 
   copy(event: CopyEvent): void {

@@ -19,8 +19,9 @@ export class LineProgress implements Progress {
     this.#log = log;
   }
 
-  expect(totalBytes: number): void {
-    this.#transfer.expect(totalBytes);
+  expect(totalBytes: number, presentBytes?: number): void {
+    this.#transfer.expect(totalBytes, presentBytes);
+    this.#lastMs = performance.now();
   }
 
   copy(event: CopyEvent): void {

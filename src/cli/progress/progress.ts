@@ -2,8 +2,8 @@ import type { CopyEvent } from '../../copy/copier.ts';
 
 /** Tells the user how far a command is, on stderr. */
 export interface Progress {
-  /** How much there is in all, in bytes. */
-  expect(totalBytes: number): void;
+  /** How much there is in all, in bytes; `presentBytes` of it are done already. */
+  expect(totalBytes: number, presentBytes?: number): void;
   copy(event: CopyEvent): void;
   /** So many bytes more are done, of no blob in particular. */
   advance(bytes: number): void;
