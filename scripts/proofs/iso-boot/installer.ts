@@ -19,16 +19,11 @@ export async function makeInstaller(processes: Processes, cache: string): Promis
   const archive = join(cache, 'root.tar');
   if (!existsSync(archive)) {
     const without = ['doc', 'man', 'locale', 'info'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+    // By its ending, mmdebstrap makes an archive and no folder.
+    const made = join(cache, 'root.new.tar');
     const include = `--include=${packages.join(',')}`;
-    await processes.run('mmdebstrap', [
-      '--mode=root',
-      '--variant=minbase',
-      include,
-      ...without,
-      'bookworm',
-      `${archive}.new`,
-    ]);
-    await processes.run('mv', [`${archive}.new`, archive]);
+    await processes.run('mmdebstrap', ['--mode=root', '--variant=minbase', include, ...without, 'bookworm', made]);
+    await processes.run('mv', [made, archive]);
   }
   await rm(root, { recursive: true, force: true });
   await mkdir(root);
