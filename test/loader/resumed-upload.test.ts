@@ -48,7 +48,7 @@ async function interrupted(host: string, sentBytes: number): Promise<string> {
       `Content-Type: application/octet-stream\r\nContent-Length: ${content.bytes.byteLength}\r\n\r\n`,
   );
   socket.write(content.bytes.subarray(0, sentBytes));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   socket.resetAndDestroy();
   await new Promise((resolve) => setTimeout(resolve, 200));
   return location.href;
