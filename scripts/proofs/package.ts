@@ -167,6 +167,8 @@ async function firstBootTwice(root: string, harbor: HarborFront): Promise<void> 
     stateDir: '/run/edge-bundle',
   };
   await writeFile(join(root, 'run/first-boot.yaml'), JSON.stringify(config));
+  // A host that boots has it; load works without.
+  await processes.run('mount', ['-t', 'proc', 'proc', join(root, 'proc')]);
   const launcher = `/mnt/edge-bundle-loader-${await version()}-linux-amd64/bin/edge-bundle`;
   const command = ['chroot', root, '/usr/bin/env', '-i', launcher, 'first-boot', '--config', '/run/first-boot.yaml'];
   const run = async (): Promise<MeasuredChild & { readonly status: FirstBootStatus }> => {

@@ -165,7 +165,8 @@ describe('parts with their checksums', () => {
     const { paths } = await writeParts(parted.path, { partBytes: 150_000, out: host.content });
     await rename(swapped.paths[1] ?? '', paths[1] ?? '');
     const swap = await failureOf(host.boot());
-    expect(swap.message).toContain(`part '${basename(paths[1] ?? '')}' is not the one that was made: it belongs to`);
+    // Of another bundle, or damaged: some of what it begins frames with may be the same by chance.
+    expect(swap.message).toContain(`part '${basename(paths[1] ?? '')}' is not the one that was made: it `);
     await rm(paths[3] ?? '');
     const file = await open(paths[2] ?? '', 'r+');
     await file.truncate(1_000);
