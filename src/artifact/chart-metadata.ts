@@ -1,5 +1,5 @@
 import { parseAllDocuments, type Tags } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';

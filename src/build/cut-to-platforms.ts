@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { type Descriptor, describe } from '../content/descriptor.ts';
 import { parseManifest } from '../content/manifest.ts';

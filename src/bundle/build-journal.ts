@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';

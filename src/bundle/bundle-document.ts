@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { type Descriptor, digestSchema } from '../content/descriptor.ts';
 import { type Digest, digestHex, digestOf } from '../content/digest.ts';

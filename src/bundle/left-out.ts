@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { Descriptor } from '../content/descriptor.ts';
 import { mediaTypes } from '../content/media-types.ts';

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from './descriptor.ts';

@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, systemErrorCode, throwIfAborted } from '../errors.ts';
 import { bootId } from './boot-id.ts';

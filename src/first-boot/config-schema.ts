@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { isEdgeBundleError } from '../errors.ts';
 import { parseHostAddress } from '../oci-client/host-addresses.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
 import { EdgeBundleError } from '../errors.ts';

@@ -1,5 +1,5 @@
 import { CORE_SCHEMA, load } from 'js-yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { type ChartContent, chartFile } from './chart.ts';

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { Digest } from '../content/digest.ts';
 import { collectGraph, type Graph } from '../content/graph.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';
 import { redact, registerSecret } from '../redaction.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { homeFolder } from '../files/home-folder.ts';
 import { registerSecret } from '../redaction.ts';

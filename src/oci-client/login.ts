@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';

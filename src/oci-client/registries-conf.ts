@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';

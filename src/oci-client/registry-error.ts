@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, type ErrorCode, isEdgeBundleError } from '../errors.ts';
 import { redact } from '../redaction.ts';

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { Descriptor } from '../content/descriptor.ts';
 import { digestOf } from '../content/digest.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError, type ErrorCode } from '../errors.ts';
 import { registerSecret } from '../redaction.ts';

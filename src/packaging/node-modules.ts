@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { EdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';

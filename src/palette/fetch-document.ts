@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';

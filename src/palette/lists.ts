@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';

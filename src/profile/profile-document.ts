@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { registerSecret } from '../redaction.ts';
 import { toExportForm } from './inputs/cluster-profile.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { build, diff, extract, inspect, merge, sign } from './bundle-documents.ts';
 import { cacheList, cachePrune, cacheVerify } from './cache-documents.ts';

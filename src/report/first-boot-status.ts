@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { type ErrorCode, exitCodes } from '../errors.ts';
 import { checkSchema } from './preflight-check.ts';

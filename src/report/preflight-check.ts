@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** One thing that was checked before a load. */
 export const checkSchema = z.strictObject({

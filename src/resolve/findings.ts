@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { findImages } from '../discovery/find-images.ts';
 import { findImagesInTemplate } from '../discovery/find-images-in-template.ts';

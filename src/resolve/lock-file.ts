@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import { parse, stringify } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import pLimit from 'p-limit';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { type Descriptor, descriptorSchema, platformSchema } from '../content/descriptor.ts';
 import { mediaTypes } from '../content/media-types.ts';

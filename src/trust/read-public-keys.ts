@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { isNestedTooDeep } from '../content/yaml-depth.ts';
 import { EdgeBundleError } from '../errors.ts';
