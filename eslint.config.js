@@ -21,6 +21,13 @@ export default defineConfig(
           ],
         },
       ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportDeclaration[source.value="zod"] > ImportSpecifier',
+          message: "Write 'import * as z': what is not used of it then stays out of the bundle.",
+        },
+      ],
       eqeqeq: 'error',
     },
   },

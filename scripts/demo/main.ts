@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { digestOf } from '../../src/content/digest.ts';
 import { writeFileAtomic } from '../../src/files/atomic-file.ts';

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { buildBundle, type BuildResult } from '../../src/build/build-bundle.ts';
 import { readBundleDocument } from '../../src/bundle/read-document.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { base, blobTotal, bundle, bytes, count, digest, id, namespaces, signatures } from './document-fields.ts';
 

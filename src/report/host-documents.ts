@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { base, bytes, count, digest } from './document-fields.ts';
 import { checkSchema } from './preflight-check.ts';

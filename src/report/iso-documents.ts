@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { bundle, bytes, count, digest } from './document-fields.ts';
 

@@ -1,5 +1,5 @@
 /** Parsers of text: what users, registries, hosts and clients write. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { readChartMetadata } from '../../src/artifact/chart-metadata.ts';
 import { parsePlatform } from '../../src/content/platform-match.ts';

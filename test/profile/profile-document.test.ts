@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { profileJsonSchema } from '../../src/profile/profile-document.ts';
 import { readProfile } from '../../src/profile/profile.ts';

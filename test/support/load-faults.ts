@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
