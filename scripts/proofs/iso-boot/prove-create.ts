@@ -9,6 +9,7 @@ import { measure } from './measure.ts';
 import { ensure, run, say } from './tell.ts';
 
 const rounds = 5;
+const mostTimes = 1.5;
 const content = 'opt/spectrocloud/content';
 
 /**
@@ -41,7 +42,12 @@ export async function proveCreate(processes: Processes, cache: string, bundle: s
     ensure(peakBytes < 200_000_000, `in ${Math.round(peakBytes / 1e6)} MB of memory`);
   }
   const median = ratios.toSorted((one, other) => one - other)[Math.floor(rounds / 2)] ?? Infinity;
-  ensure(median <= 1.5, `it takes ${median.toFixed(2)} times as long as cp and sync of the ISO: at most 1.5 times`);
+  say(`  it takes ${median.toFixed(2)} times as long as cp and sync of the ISO; the limit is ${mostTimes} times`);
+  // What comes next is proved all the same.
+  if (median > mostTimes) {
+    say('  NOT SO: it takes too long');
+    process.exitCode = 1;
+  }
   console.log((await run('iso', 'inspect', iso, '--quiet')).replace(/^/gm, '    '));
   return iso;
 }
