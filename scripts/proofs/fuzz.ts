@@ -1,58 +1,112 @@
 /**
- * Every parser of outside data with many changed inputs, each in a process of its own: `npm run fuzz [INPUTS [NAME]]`. Fails where one
- * makes something else than a result or a typed error, takes 2 seconds, or 300 MB.
+ * Every parser of outside data with many changed inputs: `npm run fuzz [INPUTS [NAME…]]`. Fails where one makes something else
+ * than a result or a typed error, takes 2 seconds of computing, or 300 MB, or where nearly all inputs are refused, or accepted.
+ *
+ * Each parser runs in processes of its own, whose heap may have 160 MB: what it needs for one input has to fit. V8 collects what
+ * is not needed any more only when it has to, and would let a hundred thousand inputs fill far more. That a command, which reads
+ * a few, does without that limit is shown with the slowest and the longest inputs: again, each parser in one process, without one.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-import { openBinaryTargets } from '../../test/fuzz/binary-targets.ts';
-import { type FuzzResult, runTarget } from '../../test/fuzz/run-target.ts';
-import { textTargets } from '../../test/fuzz/text-targets.ts';
+import pLimit from 'p-limit';
+
+import { type FuzzResult, type FuzzTarget, inputOf, runTarget, weakness } from '../../test/fuzz/run-target.ts';
+import { openTargets } from '../../test/fuzz/targets.ts';
 
 const maxRssBytes = 300_000_000;
-const [inputs = '100000', only, mode] = process.argv.slice(2);
+const inputsPerProcess = 50_000;
+const heapMegabytes = 160;
 
-if (mode === '--child') await runChild(only ?? '');
-else await runAll();
+/** What a child is to do with one parser: a range of inputs, or some of them, once. */
+type Task = { readonly first: number; readonly count: number } | { readonly numbers: readonly number[] };
 
-async function runChild(name: string): Promise<void> {
-  const binary = await openBinaryTargets();
-  const target = [...textTargets, ...binary.targets].find((each) => each.name === name);
-  if (target === undefined) throw new Error(`there is no parser '${name}'`);
+const [mode, ...rest] = process.argv.slice(2);
+if (mode === '--child') await runChild(rest[0] ?? '', JSON.parse(rest[1] ?? '') as Task);
+else await runAll(Number(mode ?? 100_000), rest);
+
+async function runChild(name: string, task: Task): Promise<void> {
+  const { targets, close } = await openTargets();
   try {
-    process.stdout.write(JSON.stringify(await runTarget(target, Number(inputs))));
+    const target = targets.find((each) => each.name === name);
+    if (target === undefined) throw new Error(`there is no parser '${name}'`);
+    if ('count' in task) {
+      process.stdout.write(JSON.stringify(await runTarget(target, task)));
+      return;
+    }
+    for (const number of task.numbers)
+      await Promise.resolve(inputOf(target, number))
+        .then(target.parse)
+        .catch(() => 0);
+    process.stdout.write(JSON.stringify({ peakRssBytes: process.resourceUsage().maxRSS * 1024 }));
   } finally {
-    await binary.close();
+    await close();
   }
 }
 
-async function runAll(): Promise<void> {
-  const binary = await openBinaryTargets();
-  const names = [...textTargets, ...binary.targets]
-    .map(({ name }) => name)
-    .filter((name) => only === undefined || name === only);
-  await binary.close();
+async function runAll(inputs: number, only: readonly string[]): Promise<void> {
+  const { targets, close } = await openTargets();
+  await close();
+  const chosen = targets.filter(({ name }) => only.length === 0 || only.includes(name));
+  const limit = pLimit(Number(process.env.FUZZ_PROCESSES ?? availableParallelism()));
   let failed = 0;
-  for (const name of names) {
-    const result = runInProcess(name);
-    if (typeof result === 'string') failed += 1;
-    process.stdout.write(
-      `${name.padEnd(62)} ${typeof result === 'string' ? `FAILED: ${result}` : described(result)}\n`,
-    );
-  }
-  process.stdout.write(`${names.length} parsers, ${failed} failed\n`);
+  const test = async (target: FuzzTarget): Promise<void> => {
+    const { name } = target;
+    try {
+      const result = await runParser(name, inputs);
+      const weak = weakness(target, result);
+      if (weak !== undefined) throw new Error(weak);
+      const alone = await runInProcess<Pick<FuzzResult, 'peakRssBytes'>>(name, { numbers: result.heaviest });
+      ensureSmall(alone.peakRssBytes, 'the heaviest inputs');
+      process.stdout.write(`| ${name} | ${described(result)} | ${megabytes(alone.peakRssBytes)} |\n`);
+    } catch (error) {
+      failed += 1;
+      process.stdout.write(`${name}: FAILED: ${String(error)}\n`);
+    }
+  };
+  await Promise.all(chosen.map((target) => limit(test, target)));
+  process.stdout.write(`${chosen.length} parsers, ${failed} failed\n`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function runInProcess(name: string): FuzzResult | string {
-  // A parser that needs more than that has no excuse; what is merely not collected yet is no need.
-  const args = ['--max-old-space-size=160', '--import', 'tsx', fileURLToPath(import.meta.url), inputs, name, '--child'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 1_800_000 });
-  if (status !== 0) return stderr.slice(0, 2000);
-  const result = JSON.parse(stdout) as FuzzResult;
-  return result.peakRssBytes > maxRssBytes ? `it took ${Math.round(result.peakRssBytes / 1e6)} MB` : result;
+async function runParser(name: string, inputs: number): Promise<FuzzResult> {
+  const results: FuzzResult[] = [];
+  for (let first = 0; first < inputs; first += inputsPerProcess) {
+    const task = { first, count: Math.min(inputsPerProcess, inputs - first) };
+    const result = await runInProcess<FuzzResult>(name, task, [`--max-old-space-size=${heapMegabytes}`]);
+    ensureSmall(result.peakRssBytes, `inputs from ${first}`);
+    results.push(result);
+  }
+  return {
+    inputs: results.reduce((sum, result) => sum + result.inputs, 0),
+    accepted: results.reduce((sum, result) => sum + result.accepted, 0),
+    slowestMs: Math.max(...results.map(({ slowestMs }) => slowestMs)),
+    peakRssBytes: Math.max(...results.map(({ peakRssBytes }) => peakRssBytes)),
+    heaviest: results.flatMap(({ heaviest }) => heaviest),
+  };
 }
 
-function described({ inputs: count, accepted, slowestMs, peakRssBytes }: FuzzResult): string {
-  return `${count} inputs, ${accepted} accepted, slowest ${slowestMs.toFixed(1)} ms, ${Math.round(peakRssBytes / 1e6)} MB`;
+async function runInProcess<T>(name: string, task: Task, options: readonly string[] = []): Promise<T> {
+  const args = [...options, '--import', 'tsx', fileURLToPath(import.meta.url), '--child', name, JSON.stringify(task)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  await once(child, 'close');
+  if (child.exitCode !== 0) throw new Error(stderr.slice(0, 2000));
+  return JSON.parse(stdout) as T;
+}
+
+function ensureSmall(bytes: number, what: string): void {
+  if (bytes > maxRssBytes) throw new Error(`${what} took ${megabytes(bytes)}`);
+}
+
+function described({ inputs, accepted, slowestMs, peakRssBytes }: FuzzResult): string {
+  return [inputs, accepted, `${slowestMs.toFixed(0)} ms`, megabytes(peakRssBytes)].join(' | ');
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
 }

@@ -1,7 +1,8 @@
-import { parseAllDocuments, type Tags } from 'yaml';
+import { type Document, isCollection, parseAllDocuments, type Tags, visit } from 'yaml';
 import * as z from 'zod';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { listOf, recordOf } from '../content/list-schema.ts';
+import { whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { sortMembers } from './go-json.ts';
 
@@ -39,8 +40,7 @@ const metadataSchema = z.object({
   tags: printedOrNone,
   appVersion: printedOrNone,
   deprecated: flagOrNone,
-  annotations: z
-    .record(z.string(), text)
+  annotations: recordOf(text)
     .nullish()
     .transform((members) => (members && Object.keys(members).length > 0 ? sortMembers(members) : undefined)),
   kubeVersion: printedOrNone,
@@ -77,16 +77,32 @@ export function readChartMetadata(chartYaml: Buffer, requirements: Buffer | unde
   throw invalid(`${where}: Chart.yaml`, `it is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? ''}`);
 }
 
+function hasCompoundKeys(document: Document.Parsed | undefined): boolean {
+  let isFound = false;
+  if (document !== undefined) {
+    visit(document, {
+      Pair: (_, { key }) => {
+        isFound ||= isCollection(key);
+        return isFound ? visit.BREAK : undefined;
+      },
+    });
+  }
+  return isFound;
+}
+
 function readMapping(bytes: Buffer, where: string): object {
   if (bytes.byteLength > maxBytes)
     throw invalid(where, `it has ${bytes.byteLength} bytes; at most ${maxBytes} are read`);
   const text = bytes.toString('utf8');
-  if (isNestedTooDeep(text)) throw invalid(where, 'it is nested too deep');
+  const obstacle = whyUnreadableYaml(text, { allowsDuplicateKeys: true });
+  if (obstacle !== undefined) throw invalid(where, obstacle);
   const options = { version: '1.1', uniqueKeys: false, logLevel: 'error', prettyErrors: false } as const;
-  const [document] = parseAllDocuments(text, { ...options, customTags: withoutTimes });
-  const [error] = document?.errors ?? [];
-  if (error !== undefined) throw invalid(where, error.message, error);
   try {
+    const [document] = parseAllDocuments(text, { ...options, customTags: withoutTimes });
+    const [error] = document?.errors ?? [];
+    if (error !== undefined) throw error;
+    // 600 bytes of keys of keys take the library 14 seconds to write as texts.
+    if (hasCompoundKeys(document)) throw new Error('it has a key that is no text');
     const value: unknown = document?.toJS({ maxAliasCount: 100 });
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch (cause) {
@@ -108,8 +124,7 @@ function printable(value: string): string {
 }
 
 function listOrNone<T>(element: z.ZodType<T>): z.ZodType<T[] | undefined> {
-  return z
-    .array(element)
+  return listOf(element)
     .nullish()
     .transform((values) => (values && values.length > 0 ? values : undefined));
 }

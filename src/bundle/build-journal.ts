@@ -77,16 +77,13 @@ export class BuildJournal {
    * @throws EdgeBundleError NO_SPACE, FILE_FAILED
    */
   static async open(path: string, subject: JournalSubject): Promise<BuildJournal> {
-    const [headerLine, ...lines] = await readLines(path);
-    const header = parseLine(headerSchema, headerLine);
-    const continues =
-      header?.bundle === subject.bundle && header.start === subject.start && header.partBytes === subject.partBytes;
-    const journal = new BuildJournal(path, subject, await openFile(path, continues ? 'a' : 'w'));
+    const earlier = decodeBuildJournal(await readText(path), subject);
+    const journal = new BuildJournal(path, subject, await openFile(path, earlier === undefined ? 'w' : 'a'));
     try {
-      if (continues) {
+      if (earlier !== undefined) {
         const boot = bootId();
-        journal.#progress = readProgress(lines);
-        journal.#isTrustworthy = boot !== undefined && header.bootId === boot;
+        journal.#progress = earlier.progress;
+        journal.#isTrustworthy = boot !== undefined && earlier.bootId === boot;
       } else {
         await journal.#append(headerOf(subject));
       }
@@ -153,13 +150,22 @@ function headerOf(subject: JournalSubject): string {
   return JSON.stringify({ ...subject, bootId: bootId() });
 }
 
-function readProgress(lines: readonly string[]): Map<Digest, BlobProgress> {
+/** What the text of a journal tells, lines that cannot be read left out; undefined where it is about something else. */
+export function decodeBuildJournal(
+  text: string,
+  subject: JournalSubject,
+): { readonly progress: Map<Digest, BlobProgress>; readonly bootId: string | undefined } | undefined {
+  const [headerLine, ...lines] = text.split('\n').filter((line) => line !== '');
+  const header = parseLine(headerSchema, headerLine);
+  const continues =
+    header?.bundle === subject.bundle && header.start === subject.start && header.partBytes === subject.partBytes;
+  if (!continues) return undefined;
   const progress = new Map<Digest, BlobProgress>();
   for (const line of lines) {
     const record = parseLine(recordSchema, line);
     if (record !== undefined) applyRecord(progress, record);
   }
-  return progress;
+  return { progress, bootId: header.bootId };
 }
 
 function applyRecord(progress: Map<Digest, BlobProgress>, record: JournalRecord): void {
@@ -179,11 +185,11 @@ async function openFile(path: string, flags: 'a' | 'w'): Promise<FileHandle> {
   }
 }
 
-async function readLines(path: string): Promise<string[]> {
+async function readText(path: string): Promise<string> {
   try {
-    return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+    return await readFile(path, 'utf8');
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
+    if (systemErrorCode(error) === 'ENOENT') return '';
     throw fileError(error, `cannot read the journal '${path}'`);
   }
 }

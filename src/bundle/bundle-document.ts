@@ -2,6 +2,7 @@ import * as z from 'zod';
 
 import { type Descriptor, digestSchema } from '../content/descriptor.ts';
 import { type Digest, digestHex, digestOf } from '../content/digest.ts';
+import { listOf } from '../content/list-schema.ts';
 import { mediaTypes } from '../content/media-types.ts';
 import { EdgeBundleError, type ErrorCode } from '../errors.ts';
 
@@ -226,26 +227,7 @@ export function contentDescriptor(content: NamedContent): Descriptor {
   return { mediaType: content.mediaType, digest: content.digest, size: content.size };
 }
 
-/** An array that is given up at its first wrong element: a few kilobytes of bundle can hold millions of them. */
-function listOf<T>(element: z.ZodType<T>): z.ZodType<T[]> {
-  return z
-    .custom<readonly unknown[]>((value) => Array.isArray(value), { error: 'expected an array' })
-    .transform((values, context) => {
-      const elements: T[] = [];
-      for (const [index, value] of values.entries()) {
-        const result = element.safeParse(value);
-        if (!result.success) {
-          const { message, path } = firstIssue(result.error);
-          context.addIssue({ code: 'custom', message, path: [index, ...path] });
-          return z.NEVER;
-        }
-        elements.push(result.data);
-      }
-      return elements;
-    });
-}
-
-/** The same, in which no two elements have one key. */
+/** An array in which no two elements have one key. */
 function uniqueListOf<T>(element: z.ZodType<T>, keyOf: (element: T) => string, error: string): z.ZodType<T[]> {
   return listOf(element).refine((elements) => new Set(elements.map(keyOf)).size === elements.length, { error });
 }

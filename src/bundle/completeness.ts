@@ -28,10 +28,11 @@ export async function findIncomplete(
   const { document } = bundle;
   const expected = new Map(document.base?.blobs.map(({ digest, size }) => [digest, size]));
   const unneeded = new Set(expected.keys());
+  const files = new Map<unknown, BundleFile>(document.files?.map((file) => [file, file]));
   const failures: EdgeBundleError[] = [];
   for (const content of namedContents(document)) {
     throwIfAborted(signal);
-    const file = document.files?.find((each) => each === content);
+    const file = files.get(content);
     try {
       const graph = await collectGraph(bundle, contentDescriptor(content), { signal });
       if (file !== undefined) ensureOneFile(file, graph);

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 
 import * as z from 'zod';
 
+import { listOf } from '../content/list-schema.ts';
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 import { partSuffix } from './find-parts.ts';
@@ -33,6 +34,7 @@ export interface PresentPart {
 
 const maxListBytes = 16 * 1024 * 1024;
 const tooLarge = `it has more than ${maxListBytes} bytes`;
+const maxParts = 100_000;
 const size = z.int().positive();
 
 const listSchema = z.strictObject({
@@ -40,10 +42,10 @@ const listSchema = z.strictObject({
   bundle: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$/),
   id: z.string().regex(/^[0-9a-f]{16}$/),
   size,
-  parts: z
-    .array(z.strictObject({ name: z.string().max(255), size, sha256: z.string().regex(/^[0-9a-f]{64}$/) }))
-    .min(1)
-    .max(100_000),
+  parts: listOf(z.strictObject({ name: z.string().max(255), size, sha256: z.string().regex(/^[0-9a-f]{64}$/) })).refine(
+    ({ length }) => length > 0 && length <= maxParts,
+    { error: `expected 1 to ${maxParts} parts` },
+  ),
 });
 
 /** The list's path, from the path that the parts have before `_part00`. */

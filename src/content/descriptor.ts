@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { type Digest, digestOf, isDigest } from './digest.ts';
+import { listOf, recordOf } from './list-schema.ts';
 import type { Platform } from './platform.ts';
 
 /** What identifies content: OCI image-spec v1.1, descriptor.md. `size` is in bytes. */
@@ -31,8 +32,8 @@ export const descriptorSchema = z.object({
   size: z.int().nonnegative(),
   artifactType: z.string().optional(),
   platform: platformSchema.optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
-  urls: z.array(z.string()).optional(),
+  annotations: recordOf(z.string()).optional(),
+  urls: listOf(z.string()).optional(),
 });
 
 /** The descriptor of `bytes`. */

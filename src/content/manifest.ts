@@ -1,7 +1,9 @@
 import * as z from 'zod';
 
-import { EdgeBundleError } from '../errors.ts';
+import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { type Descriptor, descriptorSchema } from './descriptor.ts';
+import { ensureUnambiguous } from './json-text.ts';
+import { listOf, recordOf } from './list-schema.ts';
 import { isImageManifest, isIndex, mediaTypes } from './media-types.ts';
 
 /** An image manifest or artifact manifest (OCI image-spec v1.1, manifest.md; Docker image manifest v2 schema 2). */
@@ -30,17 +32,17 @@ const common = {
   mediaType: z.string().optional(),
   artifactType: z.string().optional(),
   subject: descriptorSchema.optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
+  annotations: recordOf(z.string()).optional(),
 };
 
-const imageManifestSchema = z.object({ ...common, config: descriptorSchema, layers: z.array(descriptorSchema) });
-const imageIndexSchema = z.object({ ...common, manifests: z.array(descriptorSchema) });
+const imageManifestSchema = z.object({ ...common, config: descriptorSchema, layers: listOf(descriptorSchema) });
+const imageIndexSchema = z.object({ ...common, manifests: listOf(descriptorSchema) });
 
 /**
  * Reads a manifest of one of the types in `mediaTypes`. The bytes themselves stay what is stored and hashed.
  *
- * @throws EdgeBundleError UNSUPPORTED for other types, CONTENT_INVALID with path and reason where it is malformed or
- *   says another media type inside than outside
+ * @throws EdgeBundleError UNSUPPORTED for other types, CONTENT_INVALID with path and reason where it is malformed, says
+ *   another media type inside than outside, or could be read in more than one way
  */
 export function parseManifest(bytes: Uint8Array, target: Descriptor): Manifest {
   const { mediaType } = target;
@@ -52,6 +54,7 @@ export function parseManifest(bytes: Uint8Array, target: Descriptor): Manifest {
     });
   }
   const json = parseJson(bytes, target);
+  ensureOneKind(json, target);
   if (isIndex(mediaType)) {
     const index = parseAs(imageIndexSchema, json, target);
     ensureSameType(index.mediaType, target);
@@ -92,10 +95,28 @@ export function detectManifestType(bytes: Uint8Array): string | undefined {
 
 function parseJson(bytes: Uint8Array, target: Descriptor): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    ensureUnambiguous(text, `${target.digest}: the manifest`);
+    return JSON.parse(text);
   } catch (cause) {
+    if (isEdgeBundleError(cause)) throw cause;
     throw new EdgeBundleError('CONTENT_INVALID', `${target.digest}: the manifest is not JSON in UTF-8`, { cause });
   }
+}
+
+/** What is both would be one thing to us, and another to the cluster (CVE-2021-41190); containerd refuses it too. */
+function ensureOneKind(json: unknown, target: Descriptor): void {
+  if (typeof json !== 'object' || json === null) return;
+  const [own, others] = isIndex(target.mediaType)
+    ? (['index', ['config', 'layers', 'fsLayers']] as const)
+    : (['image manifest', ['manifests', 'fsLayers']] as const);
+  const foreign = others.find((name) => isFilled(Reflect.get(json, name)));
+  if (foreign === undefined) return;
+  throw new EdgeBundleError('CONTENT_INVALID', `${target.digest}: it is an ${own}, and has '${foreign}'`);
+}
+
+function isFilled(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null;
 }
 
 function parseAs<T>(schema: z.ZodType<T>, json: unknown, target: Descriptor): T {

@@ -1,17 +1,50 @@
-const maxDepth = 128;
+const maxBrackets = 128;
+const maxInRow = 128;
+const maxIndent = 256;
+
+const [newline, space, comma, colon, question, minus] = [0x0a, 0x20, 0x2c, 0x3a, 0x3f, 0x2d];
+const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Whether YAML or JSON opens more brackets than anything real does: parsers take time that grows with
- * the third power of the depth, and then the stack. Brackets in texts and comments count too; real ones close.
+ * Whether YAML or JSON opens more brackets, more collections in one line (`- - -`, `a: b: c:`), or a line further to the right
+ * than anything real does: parsers take time that grows with the third power of the depth, and then the stack, and where that is
+ * used up, the process (`RegExpCompiler Allocation failed`). Brackets in texts and comments count too; real ones close.
  */
 export function isNestedTooDeep(text: string): boolean {
-  let depth = 0;
+  /** For each bracket that is open: how many in a row there were before it. */
+  const brackets: number[] = [];
+  let [inRow, lineStart, isIndent] = [0, 0, true];
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    // [ and {, ] and }
-    if (code === 0x5b || code === 0x7b) depth += 1;
-    else if (code === 0x5d || code === 0x7d) depth = Math.max(0, depth - 1);
-    if (depth > maxDepth) return true;
+    if (code === newline) {
+      [inRow, lineStart, isIndent] = [0, at + 1, true];
+      continue;
+    }
+    if (isIndent && code !== space) {
+      if (at - lineStart > maxIndent) return true;
+      isIndent = false;
+    }
+    if (code === openArray || code === openObject) brackets.push(inRow);
+    else if (code === closeArray || code === closeObject) inRow = brackets.pop() ?? inRow;
+    else if (code === comma) inRow = brackets.at(-1) ?? inRow;
+    else if (opensCollection(text, at, code)) inRow += 1;
+    if (brackets.length > maxBrackets || inRow > maxInRow) return true;
   }
   return false;
+}
+
+function opensCollection(text: string, at: number, code: number): boolean {
+  if (code === colon) return isEndOfWord(text, at + 1) || isQuote(text.charCodeAt(at + 1));
+  if (code !== question && code !== minus) return false;
+  return isEndOfWord(text, at + 1) && isEndOfWord(text, at - 1);
+}
+
+/** White space, or there is nothing. */
+function isEndOfWord(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return Number.isNaN(code) || code === space || (code >= 0x09 && code <= 0x0d);
+}
+
+function isQuote(code: number): boolean {
+  return code === 0x22 || code === 0x27;
 }

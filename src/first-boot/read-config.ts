@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { LineCounter, parseDocument } from 'yaml';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 import { type FirstBootConfig, firstBootConfigSchema } from './config-schema.ts';
@@ -36,9 +36,10 @@ export function parseFirstBootConfig(text: string, where: string): FirstBootConf
 }
 
 function parseText(text: string, where: string): unknown {
-  if (isNestedTooDeep(text)) throw invalid(where, ['it is nested too deep']);
+  const obstacle = whyUnreadableYaml(text);
+  if (obstacle !== undefined) throw invalid(where, [obstacle]);
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', stringKeys: true, lineCounter });
+  const document = parseDocument(text, { ...optionsFor(text), logLevel: 'error', stringKeys: true, lineCounter });
   if (document.errors.length > 0) {
     throw invalid(
       where,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
+import { listOf } from '../content/list-schema.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { HttpResponse } from '../oci-client/http-response.ts';
 
@@ -8,7 +9,7 @@ const maxAnswerBytes = 1024 * 1024;
 
 export const healthSchema = z.object({
   status: z.string(),
-  components: z.array(z.object({ name: z.string(), status: z.string(), error: z.string().optional() })),
+  components: listOf(z.object({ name: z.string(), status: z.string(), error: z.string().optional() })),
 });
 
 /** Without a login Harbor tells neither its version nor whether it is read-only. */

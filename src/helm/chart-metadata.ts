@@ -1,6 +1,7 @@
 import { CORE_SCHEMA, load } from 'js-yaml';
 import * as z from 'zod';
 
+import { listOf, recordOf } from '../content/list-schema.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import { type ChartContent, chartFile } from './chart.ts';
 
@@ -15,8 +16,7 @@ const maxMetadataBytes = 1024 * 1024;
 const scalar = z.union([z.string(), z.number(), z.boolean()], { error: 'expected a text' }).transform(String);
 const text = scalar.nullish().transform((value) => value ?? undefined);
 
-const dependenciesSchema = z
-  .array(z.object({ name: scalar, alias: text, version: text, repository: text }))
+const dependenciesSchema = listOf(z.object({ name: scalar, alias: text, version: text, repository: text }))
   .nullish()
   .transform((list) => list ?? []);
 
@@ -25,8 +25,7 @@ const chartSchema = z.object({
   version: scalar,
   appVersion: text,
   type: text,
-  annotations: z
-    .record(z.string(), text)
+  annotations: recordOf(text)
     .nullish()
     .transform((record) => record ?? {}),
   kubeVersion: text,

@@ -1,6 +1,7 @@
 import { CORE_SCHEMA, load } from 'js-yaml';
 import * as z from 'zod';
 
+import { listOf } from '../content/list-schema.ts';
 import { EdgeBundleError, errorMessage } from '../errors.ts';
 import type { ChartDownload } from './chart-download.ts';
 import { chooseVersion } from './chart-version.ts';
@@ -16,7 +17,7 @@ const indexSchema = z.object({ entries: z.record(z.string(), z.unknown()) });
 const versionsSchema = z.array(z.unknown());
 const versionSchema = z.object({
   version: z.union([z.string(), z.number()]).transform(String),
-  urls: z.array(z.string()).min(1),
+  urls: listOf(z.string()).refine((urls) => urls.length > 0),
   digest: z.string().nullish(),
 });
 
@@ -26,7 +27,7 @@ const versionSchema = z.object({
  * @param address `https://host/path/name:version`, or without the version
  * @throws EdgeBundleError NOT_FOUND, CHART_INVALID where the index cannot be read
  */
-export async function findInRepository(address: URL, download: ChartDownload): Promise<RepositoryChart> {
+export async function findInRepository(address: URL, download: Pick<ChartDownload, 'index'>): Promise<RepositoryChart> {
   const { name = '', version } = /\/(?<name>[^/:]+)(:(?<version>[^/:]+))?$/.exec(address.pathname)?.groups ?? {};
   if (name === '') {
     throw new EdgeBundleError(

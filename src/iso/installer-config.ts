@@ -1,6 +1,6 @@
 import { type Document, isMap, parseDocument } from 'yaml';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError } from '../errors.ts';
 import type { PublicKey } from '../trust/public-key.ts';
 import { readPublicKeys } from '../trust/read-public-keys.ts';
@@ -58,7 +58,7 @@ export function installerKeys(text: string): PublicKey[] {
 
 /** Undefined for what is no map in YAML. */
 function parse(text: string): Document | undefined {
-  if (isNestedTooDeep(text)) return undefined;
-  const document = parseDocument(text);
+  if (whyUnreadableYaml(text) !== undefined) return undefined;
+  const document = parseDocument(text, { stringKeys: true, ...optionsFor(text) });
   return document.errors.length > 0 || (document.contents !== null && !isMap(document.contents)) ? undefined : document;
 }

@@ -138,7 +138,7 @@ export class LoadJournal {
 
   /** Reads what is there, and writes it anew without what is void, so that it does not grow with each run. */
   async #begin(subject: LoadSubject): Promise<void> {
-    for (const record of await readRecords(this.#path, subject)) this.#apply(record);
+    for (const record of decodeLoadJournal(await readText(this.#path), subject)) this.#apply(record);
     const lines = [
       JSON.stringify({ journal: 1, ...subject }),
       ...[...this.#complete].map((key) => {
@@ -199,15 +199,17 @@ function keyOf(repository: string, digest: Digest): string {
   return `${repository}@${digest}`;
 }
 
-/** None where the file is about something else; without the lines that cannot be read. */
-async function readRecords(path: string, subject: LoadSubject): Promise<readonly JournalRecord[]> {
-  let text: string;
+async function readText(path: string): Promise<string> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
+    if (systemErrorCode(error) === 'ENOENT') return '';
     throw fileError(error, `cannot read the journal '${path}'`);
   }
+}
+
+/** What the text of a journal tells: nothing where it is about something else; without the lines that cannot be read. */
+export function decodeLoadJournal(text: string, subject: LoadSubject): readonly JournalRecord[] {
   const [first, ...lines] = text.split('\n').filter((line) => line !== '');
   const header = parseLine(subjectSchema, first);
   if (header === undefined || nameOf(header) !== nameOf(subject)) return [];

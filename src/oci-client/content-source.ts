@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { Descriptor } from '../content/descriptor.ts';
 import { isManifest } from '../content/media-types.ts';
 import { EdgeBundleError } from '../errors.ts';
+import { parseContentRange } from './content-range.ts';
 import type { HttpResponse } from './http-response.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import type { Attempts } from './retry-policy.ts';
@@ -153,9 +154,9 @@ export class ContentSource {
   /** RFC 9110, section 14.4: what comes is what Content-Range says, whatever was asked for. */
   #wrongRange(response: HttpResponse, span: Span): EdgeBundleError | undefined {
     const text = response.header('content-range') ?? '';
-    const { start, last, size } = /^bytes (?<start>\d+)-(?<last>\d+)\/(?<size>\d+|\*)$/.exec(text)?.groups ?? {};
-    const isAsked = Number(start) === span.start && Number(last) === span.end - 1;
-    if (isAsked && (size === '*' || Number(size) === this.target.size)) return undefined;
+    const { start, last, size } = parseContentRange(text) ?? {};
+    const isAsked = start === span.start && last === span.end - 1;
+    if (isAsked && (size === undefined || size === this.target.size)) return undefined;
     return new EdgeBundleError(
       'REGISTRY_ERROR',
       `${response.what}: expected bytes ${span.start}-${span.end - 1}/${this.target.size}, ${response.url.host} sent '${text}'`,

@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
 import * as z from 'zod';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { isRepositoryName, parseRegistry, type Reference } from './reference.ts';
 
@@ -43,7 +43,10 @@ const userDataSchema = z.object({
 export function parseMappingRules(text: string, origin: string): readonly MappingRule[] {
   let document: unknown;
   try {
-    document = isNestedTooDeep(text) ? undefined : parse(text, { logLevel: 'silent' });
+    document =
+      whyUnreadableYaml(text) !== undefined
+        ? undefined
+        : parse(text, { logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
   } catch {
     // User data holds passwords, and the message of the parser would quote them.
     throw new EdgeBundleError('CONFIG_INVALID', `${origin} holds no mapping rules: it is not YAML`);

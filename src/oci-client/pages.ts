@@ -57,7 +57,12 @@ async function readPage<T>(response: HttpResponse, schema: z.ZodType<T>): Promis
   }
 }
 
-function nextPage(response: HttpResponse): URL | undefined {
+/**
+ * Where `Link` says that the next page is (RFC 8288); undefined where there is none.
+ *
+ * @throws EdgeBundleError REGISTRY_ERROR where that is another host, or no address
+ */
+export function nextPage(response: HttpResponse): URL | undefined {
   const link = response
     .headers('link')
     .map((text) => /<([^<>]*)>[^,<]*;\s*rel\s*=\s*"?next"?(?=[\s;,]|$)/i.exec(text)?.[1])

@@ -2,6 +2,8 @@ import * as z from 'zod';
 
 import { type Descriptor, descriptorSchema } from '../content/descriptor.ts';
 import { digestAlgorithm, digestHex } from '../content/digest.ts';
+import { ensureUnambiguous } from '../content/json-text.ts';
+import { listOf } from '../content/list-schema.ts';
 import type { Manifest } from '../content/manifest.ts';
 import { manifestAccept, mediaTypes } from '../content/media-types.ts';
 import type { OperationOptions, ReferrersOptions } from '../content/store.ts';
@@ -18,13 +20,13 @@ export interface Referrer {
   readonly manifest: Manifest;
 }
 
-const referrersSchema = z.object({ manifests: z.array(descriptorSchema) });
+const referrersSchema = z.object({ manifests: listOf(descriptorSchema) });
 
 /** Kept with all members: it is written back. */
 const fallbackSchema = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: z.literal(mediaTypes.ociIndex).optional(),
-  manifests: z.array(z.looseObject({ digest: z.string() })),
+  manifests: listOf(z.looseObject({ digest: z.string() })),
 });
 
 type Fallback = z.infer<typeof fallbackSchema>;
@@ -107,7 +109,9 @@ export class ReferrersIndex {
       signal: options.signal,
     });
     const bytes = await response.read(maxManifestBytes);
-    return response.status === 404 ? undefined : this.#parse(fallbackSchema, parseJson(bytes), tag);
+    if (response.status === 404) return undefined;
+    ensureUnambiguous(bytes.toString('utf8'), manifestName(this.#access, tag));
+    return this.#parse(fallbackSchema, parseJson(bytes), tag);
   }
 
   #parse<T>(schema: z.ZodType<T>, json: unknown, tag: string): T {

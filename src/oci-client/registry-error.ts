@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 
 import * as z from 'zod';
 
+import { listOf } from '../content/list-schema.ts';
 import { EdgeBundleError, type ErrorCode, isEdgeBundleError } from '../errors.ts';
 import { redact } from '../redaction.ts';
 import type { HttpResponse } from './http-response.ts';
@@ -23,9 +24,9 @@ const codes: Readonly<Record<number, ErrorCode>> = {
 
 /** OCI distribution-spec v1.1, "Error Codes"; Harbor's API answers in the same form. */
 const errorsSchema = z.object({
-  errors: z
-    .array(z.object({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown().optional() }))
-    .min(1),
+  errors: listOf(
+    z.object({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown().optional() }),
+  ).refine((errors) => errors.length > 0),
 });
 
 /** What token servers answer: OAuth2 (RFC 6749, section 5.2), Docker Hub and others. */

@@ -4,6 +4,7 @@ import * as z from 'zod';
 
 import type { Descriptor } from '../content/descriptor.ts';
 import { digestOf } from '../content/digest.ts';
+import { listOf } from '../content/list-schema.ts';
 import { isManifest, mediaTypes } from '../content/media-types.ts';
 import type {
   ContentStore,
@@ -35,7 +36,7 @@ export interface RepositoryOptions {
   readonly chunkBytes?: number | undefined;
 }
 
-const tagsSchema = z.object({ tags: z.array(z.string()).nullish() });
+const tagsSchema = z.object({ tags: listOf(z.string()).nullish() });
 
 /**
  * One repository of a registry (OCI distribution-spec v1.1) as a store. All methods throw EdgeBundleErrors: NOT_FOUND,

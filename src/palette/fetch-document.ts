@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import * as z from 'zod';
 
+import { listOf } from '../content/list-schema.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { parseProfileDocument, type ProfileDocument } from '../profile/profile-document.ts';
@@ -12,23 +13,21 @@ const concurrency = 4;
 const completeSchema = z.looseObject({
   spec: z.looseObject({
     template: z.looseObject({
-      packs: z.array(
-        z.looseObject({ manifests: z.array(z.looseObject({ content: z.string().regex(/\S/) })).nullish() }),
-      ),
+      packs: listOf(z.looseObject({ manifests: listOf(z.looseObject({ content: z.string().regex(/\S/) })).nullish() })),
     }),
   }),
 });
 
 const manifestSchema = z.looseObject({ name: z.string(), uid: z.string() });
-const packSchema = z.looseObject({ name: z.string(), manifests: z.array(manifestSchema).nullish() });
+const packSchema = z.looseObject({ name: z.string(), manifests: listOf(manifestSchema).nullish() });
 const profileSchema = z.looseObject({
-  spec: z.looseObject({ published: z.looseObject({ packs: z.array(packSchema).nullish() }).nullish() }),
+  spec: z.looseObject({ published: z.looseObject({ packs: listOf(packSchema).nullish() }).nullish() }),
 });
 
 const bodySchema = z.looseObject({
   spec: z.looseObject({ published: z.looseObject({ content: z.string().nullish() }).nullish() }),
 });
-const variablesSchema = z.looseObject({ variables: z.array(z.unknown()).nullish() });
+const variablesSchema = z.looseObject({ variables: listOf(z.unknown()).nullish() });
 
 type Pack = z.infer<typeof packSchema>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { listOf, recordOf } from '../content/list-schema.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { isUid, type ListedProfile } from './find-profile.ts';
@@ -10,27 +11,26 @@ const pageLimit = 50;
 const maxPages = 1_000;
 
 const projectsSchema = z.looseObject({
-  items: z.array(z.looseObject({ metadata: z.looseObject({ name: z.string(), uid: z.string() }) })).nullish(),
+  items: listOf(z.looseObject({ metadata: z.looseObject({ name: z.string(), uid: z.string() }) })).nullish(),
 });
 
-const profilesSchema = z.looseObject({
-  items: z
-    .array(
-      z.looseObject({
-        metadata: z.looseObject({
-          name: z.string(),
-          uid: z.string(),
-          annotations: z.record(z.string(), z.string()).nullish(),
-        }),
-        specSummary: z
-          .looseObject({
-            version: z.string().nullish(),
-            versions: z.array(z.looseObject({ uid: z.string(), version: z.string() })).nullish(),
-          })
-          .nullish(),
+/** A page of the list of profiles. */
+export const profilesSchema = z.looseObject({
+  items: listOf(
+    z.looseObject({
+      metadata: z.looseObject({
+        name: z.string(),
+        uid: z.string(),
+        annotations: recordOf(z.string()).nullish(),
       }),
-    )
-    .nullish(),
+      specSummary: z
+        .looseObject({
+          version: z.string().nullish(),
+          versions: listOf(z.looseObject({ uid: z.string(), version: z.string() })).nullish(),
+        })
+        .nullish(),
+    }),
+  ).nullish(),
   listmeta: z.looseObject({ continue: z.string().nullish() }).nullish(),
 });
 

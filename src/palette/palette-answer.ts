@@ -69,7 +69,7 @@ function unexpected({ what, host }: PaletteAnswer, reason: string, cause?: unkno
 
 function explain(text: string): string {
   const { code, message, ref } = parseError(text);
-  if (isEmpty(code) && isEmpty(message)) return shorten(text.replace(/<[^>]*>/g, ' '));
+  if (isEmpty(code) && isEmpty(message)) return shorten(text.replace(/<[^<>]*>/g, ' '));
   const details = [code, isEmpty(ref) ? undefined : `ref ${ref}`].filter((part) => !isEmpty(part)).join(', ');
   return shorten([message, details === '' ? undefined : `(${details})`].filter((part) => !isEmpty(part)).join(' '));
 }

@@ -1,8 +1,12 @@
 import * as z from 'zod';
 
+import { hasFewNodes } from '../discovery/parse-manifest.ts';
 import { registerSecret } from '../redaction.ts';
 import { toExportForm } from './inputs/cluster-profile.ts';
 import { combineProblems, formatPath, problem } from './problems.ts';
+
+/** As long as this a profile would be that has as many members as any may have: some 49,000. */
+const usualCharacters = 3000;
 
 const noContent = 'the manifest has no content';
 
@@ -73,6 +77,8 @@ export function profileJsonSchema(): object {
  */
 export function parseProfileDocument(value: unknown, where: string): ProfileDocument {
   const { value: exported, templatePath } = toExportForm(value);
+  // Each of its members that is wrong makes a report; all of them together have to be few.
+  if (!hasFewNodes(exported, usualCharacters)) throw problem(where, 'has too many members for a profile');
   const result = profileDocumentSchema.safeParse(exported);
   if (result.success) {
     for (const { isSensitive, defaultValue } of result.data.spec.variables ?? []) {

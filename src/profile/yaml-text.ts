@@ -1,6 +1,7 @@
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type SchemaOptions, visit } from 'yaml';
 
 import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { type EdgeBundleError, errorMessage } from '../errors.ts';
 import { inexactNumber } from './inexact-number.ts';
 import { maskMacros } from './macros/macro-text.ts';
@@ -39,10 +40,6 @@ export function parseYaml(text: string, where: string, options: YamlOptions = {}
     const reason = `has ${bytes} bytes; at most ${maxYamlBytes} bytes of YAML are read`;
     return { documents: [], startsWithMapping: true, problems: [problem(where, reason)], warnings: [] };
   }
-  if (isNestedTooDeep(text)) {
-    const problems = [problem(where, 'is nested too deep')];
-    return { documents: [], startsWithMapping: true, problems, warnings: [] };
-  }
   const simple = readSimpleYaml(text, options);
   if (simple !== undefined) {
     const [first] = simple;
@@ -50,15 +47,20 @@ export function parseYaml(text: string, where: string, options: YamlOptions = {}
     return { documents: simple, startsWithMapping, problems: [], warnings: [] };
   }
   const masked = maskMacros(text);
+  const obstacle = whyUnreadableYaml(masked.text, options);
+  if (obstacle !== undefined) {
+    const startsWithMapping = beginsWithMapping(masked.text);
+    return { documents: [], startsWithMapping, problems: [problem(where, obstacle)], warnings: [] };
+  }
   const lines = new LineCounter();
   const parsed: readonly Document.Parsed[] = parseAllDocuments(masked.text, {
     ...kubernetesYaml,
+    ...optionsFor(masked.text),
     stringKeys: true,
-    prettyErrors: false,
     logLevel: 'error',
     lineCounter: lines,
   });
-  const startsWithMapping = isMap(parsed.find(({ contents }) => contents !== null && !isNull(contents))?.contents);
+  const startsWithMapping = isMap(firstContents(parsed));
   const describe = ({ message, pos }: { message: string; pos: readonly [number, number] }): string => {
     const { line, col } = lines.linePos(pos[0]);
     return `line ${line}, column ${col}: ${withoutContent(message)}`;
@@ -67,6 +69,8 @@ export function parseYaml(text: string, where: string, options: YamlOptions = {}
   const isWarning = ({ code }: { code: string }): boolean =>
     options.allowsDuplicateKeys === true && code === 'DUPLICATE_KEY';
   const warnings = found.filter(isWarning).map((error) => `${where}: ${describe(error)}; the last one counts`);
+  const untold = options.allowsDuplicateKeys === true ? whyUnreadableYaml(masked.text) : undefined;
+  if (untold !== undefined) warnings.push(`${where}: ${untold}; the last one counts`);
   const errors = found.filter((error) => !isWarning(error));
   const problems = errors.slice(0, maxReported).map((error) => problem(where, describe(error)));
   if (errors.length > maxReported) problems.push(problem(where, `${errors.length - maxReported} more errors`));
@@ -96,6 +100,19 @@ const kubernetesYaml: SchemaOptions = {
     resolve,
   })),
 };
+
+/** Of a text that is not read: its first lines tell. What is nested too deep in these is no list of references. */
+function beginsWithMapping(text: string): boolean {
+  const beginning = text.slice(0, 4096).replace(/\n[^\n]*$/, '\n');
+  if (isNestedTooDeep(beginning)) return true;
+  return isMap(
+    firstContents(parseAllDocuments(beginning, { ...kubernetesYaml, prettyErrors: false, logLevel: 'error' })),
+  );
+}
+
+function firstContents(documents: readonly Document.Parsed[]): Document.Parsed['contents'] | undefined {
+  return documents.find(({ contents }) => contents !== null && !isNull(contents))?.contents;
+}
 
 /** The message of the YAML library without what it quotes. */
 function withoutContent(message: string): string {

@@ -5,7 +5,7 @@ import * as z from 'zod';
 
 import { digestSchema } from '../content/descriptor.ts';
 import type { Digest } from '../content/digest.ts';
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError, errorMessage, systemErrorCode } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
 import { fileError } from '../files/file-error.ts';
@@ -53,10 +53,13 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
   );
 }
 
-function parseLock(text: string, path: string): z.infer<typeof lockSchema> {
+/** @throws EdgeBundleError CONFIG_INVALID */
+export function parseLock(text: string, path: string): z.infer<typeof lockSchema> {
   try {
+    const obstacle = whyUnreadableYaml(text);
+    if (obstacle !== undefined) throw new Error(obstacle);
     return lockSchema.parse(
-      parse(isNestedTooDeep(text) ? '[' : text, { stringKeys: true, maxAliasCount: 0, logLevel: 'silent' }),
+      parse(text, { stringKeys: true, maxAliasCount: 0, logLevel: 'silent', ...optionsFor(text) }),
     );
   } catch (cause) {
     const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);

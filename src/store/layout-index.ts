@@ -5,6 +5,8 @@ import pLimit from 'p-limit';
 import * as z from 'zod';
 
 import { type Descriptor, descriptorSchema, platformSchema } from '../content/descriptor.ts';
+import { ensureUnambiguous } from '../content/json-text.ts';
+import { listOf } from '../content/list-schema.ts';
 import { mediaTypes } from '../content/media-types.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, systemErrorCode } from '../errors.ts';
@@ -20,7 +22,7 @@ const lockWaitMs = 90_000;
 
 // Members that this version does not know are kept: the file is written back, and other tools write it too.
 const entrySchema = descriptorSchema.extend({ platform: platformSchema.loose().optional() }).loose();
-const indexSchema = z.looseObject({ schemaVersion: z.literal(2), manifests: z.array(entrySchema) });
+const indexSchema = z.looseObject({ schemaVersion: z.literal(2), manifests: listOf(entrySchema) });
 
 type IndexEntry = z.infer<typeof entrySchema>;
 type IndexDocument = z.infer<typeof indexSchema>;
@@ -90,7 +92,9 @@ export class LayoutIndex {
   }
 }
 
-function parseIndex(text: string, path: string): IndexDocument {
+/** @param path names the file in messages. @throws EdgeBundleError CONTENT_INVALID */
+export function parseIndex(text: string, path: string): IndexDocument {
+  ensureUnambiguous(text, `'${path}'`);
   let json: unknown;
   try {
     json = JSON.parse(text);

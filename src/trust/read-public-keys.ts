@@ -3,7 +3,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parse } from 'yaml';
 import * as z from 'zod';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { type PublicKey, publicKeyOf } from './public-key.ts';
 
@@ -76,10 +76,10 @@ function keyFrom(name: string, create: () => KeyObject): PublicKey {
 }
 
 function installerKey(name: string, text: string): string {
-  if (isNestedTooDeep(text)) throw noKey(name);
+  if (whyUnreadableYaml(text) !== undefined) throw noKey(name);
   let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 0, logLevel: 'silent' });
+    value = parse(text, { maxAliasCount: 0, logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
   } catch {
     throw noKey(name);
   }

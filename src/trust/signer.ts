@@ -23,6 +23,18 @@ const passphraseHint = 'Give its passphrase with --passphrase-file, or in EDGE_B
 export function readSigner({ name, text }: KeyText, passphrase?: string): Signer {
   registerSecret(text);
   if (passphrase !== undefined) registerSecret(passphrase);
+  const key = parsePrivateKey({ name, text }, passphrase);
+  const publicKey = publicKeyOf(createPublicKey(key), name);
+  return { publicKey, sign: (bytes) => sign(hashOf(publicKey.algorithm), bytes, key) };
+}
+
+/** A signature that was made elsewhere, where the private key is. */
+export function detachedSigner(publicKey: PublicKey, signature: Buffer): Signer {
+  return { publicKey, sign: () => signature };
+}
+
+/** The one private key in a text; which kind it is, is not looked at. @throws EdgeBundleError KEY_INVALID */
+export function parsePrivateKey({ name, text }: KeyText, passphrase?: string): KeyObject {
   const [block, ...others] = [...text.replaceAll('\r', '').matchAll(privateBlock)].map(([pem]) => pem);
   if (block === undefined || others.length > 0) {
     throw new EdgeBundleError(
@@ -33,14 +45,7 @@ export function readSigner({ name, text }: KeyText, passphrase?: string): Signer
       },
     );
   }
-  const key = privateKeyOf(name, block, passphrase);
-  const publicKey = publicKeyOf(createPublicKey(key), name);
-  return { publicKey, sign: (bytes) => sign(hashOf(publicKey.algorithm), bytes, key) };
-}
-
-/** A signature that was made elsewhere, where the private key is. */
-export function detachedSigner(publicKey: PublicKey, signature: Buffer): Signer {
-  return { publicKey, sign: () => signature };
+  return privateKeyOf(name, block, passphrase);
 }
 
 function privateKeyOf(name: string, pem: string, passphrase: string | undefined): KeyObject {

@@ -87,6 +87,28 @@ describe('a manifest', () => {
     expect(parse).toThrow(message);
   });
 
+  it.each([
+    ['a member twice', mediaTypes.ociManifest, '"layers":[],"layers":[]', /"layers" twice/],
+    ['a member that is another one to Go', mediaTypes.ociManifest, '"layers":[],"Layers":[]', /"Layers" twice/],
+    ['a member twice in a layer', mediaTypes.ociManifest, '"layers":[{"size":1,"size":2}]', /"size" twice/],
+    ['the members of an index too', mediaTypes.ociManifest, '"layers":[],"manifests":[{}]', /and has 'manifests'/],
+    ['the layers of schema 1 too', mediaTypes.ociManifest, '"layers":[],"fsLayers":[{}]', /and has 'fsLayers'/],
+    ['layers, though it is an index', mediaTypes.ociIndex, '"manifests":[],"layers":[{}]', /and has 'layers'/],
+    ['a config, though it is an index', mediaTypes.dockerManifestList, '"manifests":[],"config":{}', /has 'config'/],
+  ])('that has %s is refused: others would see another image in it', (_, mediaType, members, message) => {
+    const text = `{"schemaVersion":2,"config":${JSON.stringify(blob('').descriptor)},${members}}`;
+    const bytes = Buffer.from(mediaType === mediaTypes.ociManifest ? text : text.replace(/"config":\{[^}]*\},/, ''));
+    const parse = (): unknown => parseManifest(bytes, target(mediaType));
+    expect(parse).toThrow(expect.objectContaining({ code: 'CONTENT_INVALID' }) as Error);
+    expect(parse).toThrow(message);
+  });
+
+  it('may have empty lists of another kind, and null', () => {
+    const config = JSON.stringify(blob('').descriptor);
+    const text = `{"schemaVersion":2,"config":${config},"layers":[],"manifests":[],"fsLayers":null}`;
+    expect(parseManifest(Buffer.from(text), target(mediaTypes.ociManifest)).kind).toBe('manifest');
+  });
+
   it.each(['application/vnd.docker.distribution.manifest.v1+prettyjws', 'text/html'])(
     'of the type %s is UNSUPPORTED',
     (mediaType) => {

@@ -13,6 +13,7 @@ import { runInProcess } from '../cli/run-cli.ts';
 import { signatureFile } from '../support/bundle-archive.ts';
 import { type PlannedBundle, smallBundle } from '../support/bundles.ts';
 import { craftBundle } from '../support/crafted-bundle.ts';
+import { blob, image, sha256 } from '../support/graphs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
@@ -116,6 +117,24 @@ describe('a registry that means harm', () => {
   });
 
   it.each([
+    ['a member twice', manifestOf([layer]).replace('{', '{"layers":[],')],
+    ['a member that Go takes for another', manifestOf([layer]).replace('{', '{"Config":{},')],
+    ['a digest twice in a layer', manifestOf([layer]).replace(`"digest":"${layer.digest}"`, '$&,$&')],
+    ['manifests besides layers', manifestOf([layer]).replace('{', '{"manifests":[{}],')],
+  ])('gives a manifest with %s', async (name, text) => {
+    const tag = name.replaceAll(/[^a-zA-Z]/g, '');
+    serve(tag, manifestType, text);
+    expect(await refused(tag)).toMatch(/ twice|has 'manifests'/);
+  });
+
+  it('gives an index with a member twice', async () => {
+    const image = serve('good', manifestType, manifestOf([layer]));
+    const list = JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests: [image] });
+    serve('list', indexType, list.replace('{', '{"manifests":[],'));
+    expect(await refused('list')).toContain('"manifests" twice');
+  });
+
+  it.each([
     ['half a document', manifestOf([layer]).slice(0, -5)],
     ['a hundred thousand brackets', '['.repeat(100_000)],
     ['bytes that are no UTF-8', '\ud800'],
@@ -191,5 +210,28 @@ describe('a bundle that means harm', () => {
     const text = JSON.stringify(small.document);
     expect(change(text)).not.toBe(text);
     expect(await inspected(change(text))).toMatch(/not in the one form|not JSON|malformed/);
+  });
+
+  it('has a manifest with a member twice, though every digest is right', async () => {
+    const { bytes, descriptor } = image([blob('layer', layer.mediaType)]);
+    const text = bytes.toString().replace('"layers":', '"layers":[],"layers":');
+    const twice = { ...descriptor, digest: sha256(text), size: Buffer.byteLength(text) };
+    const contents = [{ descriptor: twice, bytes: Buffer.from(text), children: [] }, blob('layer', layer.mediaType)];
+    const [first] = small.document.images;
+    const document: BundleDocument = {
+      ...small.document,
+      images:
+        first === undefined ? [] : [{ ...first, digest: twice.digest, size: twice.size, mediaType: twice.mediaType }],
+      blobs: contents.map(({ descriptor: { digest, size } }) => ({ digest, size, storage: 'zstd' })),
+    };
+    const path = await craftBundle(document, contents);
+    for (const command of [
+      ['verify', path],
+      ['load', path, '--registry', host, '--plain-http'],
+    ]) {
+      const { exitCode, stderr } = await runInProcess(command);
+      expect(exitCode, stderr).toBeGreaterThan(0);
+      expect(stderr).toContain('"layers" twice');
+    }
   });
 });

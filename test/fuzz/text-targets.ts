@@ -9,8 +9,12 @@ import { findImagesInTemplate } from '../../src/discovery/find-images-in-templat
 import { findImagesInValues } from '../../src/discovery/find-images-in-values.ts';
 import { readImageName } from '../../src/discovery/image-name.ts';
 import { readManifests } from '../../src/discovery/read-manifests.ts';
+import { parseBlockDevices } from '../../src/first-boot/block-devices.ts';
+import { parseMountTable } from '../../src/first-boot/mount-table.ts';
 import { parseFirstBootConfig } from '../../src/first-boot/read-config.ts';
 import { parseLeftOut } from '../../src/bundle/left-out.ts';
+import { findInRepository } from '../../src/helm/chart-repository.ts';
+import { parseChecksums } from '../../src/iso/checksum-file.ts';
 import { parseChallenges } from '../../src/oci-client/challenge.ts';
 import { parseCredentialText } from '../../src/oci-client/credential-text.ts';
 import { dockerConfigSchema, nameOfKey } from '../../src/oci-client/docker-config.ts';
@@ -19,6 +23,8 @@ import { parseMappingRules } from '../../src/oci-client/mapping-rules.ts';
 import { parseNoProxy } from '../../src/oci-client/no-proxy.ts';
 import { formatReference, parseReference } from '../../src/oci-client/reference.ts';
 import { parseRegistriesConf } from '../../src/oci-client/registries-conf.ts';
+import { profilesSchema } from '../../src/palette/lists.ts';
+import { answerError, readAnswer as readPaletteAnswer } from '../../src/palette/palette-answer.ts';
 import { parsePackJson } from '../../src/profile/packs/pack-definition.ts';
 import { readPackValues } from '../../src/profile/packs/pack-values.ts';
 import { readTextInput } from '../../src/profile/inputs/text-input.ts';
@@ -29,15 +35,9 @@ import { parseChunkRange, parseRange } from '../../src/serve/byte-range.ts';
 import { Htpasswd } from '../../src/serve/htpasswd.ts';
 import { parseLayoutName } from '../../src/serve/names.ts';
 import { parseRoute } from '../../src/serve/route.ts';
-import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
 import type { FuzzTarget } from './run-target.ts';
 
 const hex = 'a'.repeat(64);
-const ed25519Public = `-----BEGIN PUBLIC KEY-----
-MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
------END PUBLIC KEY-----
-`;
-
 const values = `# spectrocloud.com/enabled-presets: Group:name
 pack:
   namespace: harbor
@@ -104,8 +104,29 @@ data:
     image: ghcr.io/x/y:3
 `;
 
-function text(name: string, seeds: readonly string[], parse: (input: string) => unknown): FuzzTarget {
-  return { name, seeds: seeds.map((seed) => Buffer.from(seed)), parse: (input) => parse(input.toString('utf8')) };
+function text(
+  name: string,
+  seeds: readonly string[],
+  parse: (input: string) => unknown,
+  judged: Pick<FuzzTarget, 'isRefusal' | 'takesAll'> = {},
+): FuzzTarget {
+  return {
+    name,
+    seeds: seeds.map((seed) => Buffer.from(seed)),
+    parse: (input) => parse(input.toString('utf8')),
+    ...judged,
+  };
+}
+
+/** Of parsers that tell what is wrong in their results. */
+const byProblems = {
+  isRefusal: (result: unknown) =>
+    typeof result === 'object' && result !== null && 'problems' in result && isFilled(result.problems),
+};
+const byNothing = { isRefusal: (result: unknown) => result === undefined };
+
+function isFilled(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0;
 }
 
 export const textTargets: readonly FuzzTarget[] = [
@@ -122,21 +143,22 @@ export const textTargets: readonly FuzzTarget[] = [
   ),
   text('digest', [`sha256:${hex}`, `sha512:${hex}${hex}`], parseDigest),
   text('platform', ['linux/amd64', 'arm/v7', 'windows/amd64'], parsePlatform),
-  text('image name in text', ['nginx:1.27', 'quay.io/org/app', `a.b/c@sha256:${hex}`], readImageName),
+  text('image name in text', ['nginx:1.27', 'quay.io/org/app', `a.b/c@sha256:${hex}`], readImageName, byNothing),
   text(
     'profile',
     [JSON.stringify(profile), JSON.stringify(profile, undefined, 2), kubernetes, 'nginx:1.27\nquay.io/a/b:1\n'],
     (input) => readTextInput(input, { file: 'profile.json', digest: `sha256:${hex}` }),
   ),
-  text('pack values', [values], (input) => readPackValues(input, 'values.yaml')),
+  text('pack values', [values], (input) => readPackValues(input, 'values.yaml'), byProblems),
   text(
     'presets',
     [
       'presets:\n- name: a\n  displayName: A\n  group: Group\n  remove: ["charts.x"]\n  add: |\n    charts:\n      x: 1\n',
     ],
     (input) => readPackValues(values.replace('Group:name', 'Group:a'), 'values.yaml', input),
+    byProblems,
   ),
-  text('YAML', [values, kubernetes], (input) => parseYaml(input, 'file')),
+  text('YAML', [values, kubernetes], (input) => parseYaml(input, 'file'), byProblems),
   text(
     'pack.json',
     [
@@ -151,13 +173,19 @@ export const textTargets: readonly FuzzTarget[] = [
     ],
     (input) => parsePackJson(Buffer.from(input), 'pack.json'),
   ),
-  text('macros', [values, '{{ .spectro.var.x | substr 0 4 }} {{.spectro.macro.y}}'], maskMacros),
+  text('macros', [values, '{{ .spectro.var.x | substr 0 4 }} {{.spectro.macro.y}}'], maskMacros, { takesAll: true }),
   text('given values', ['podCidr=10.0.0.0/16', 'macro.x=y'], parseGivenValue),
-  text('Kubernetes manifests', [kubernetes], (input) => {
-    for (const { object } of readManifests(input, 'file').documents.flatMap((each) => ('object' in each ? [each] : [])))
-      findImages(object);
-    return findImagesInTemplate(input);
-  }),
+  text(
+    'Kubernetes manifests',
+    [kubernetes],
+    (input) => {
+      const manifests = readManifests(input, 'file');
+      for (const { value } of manifests.documents) findImages(value);
+      findImagesInTemplate(input);
+      return manifests;
+    },
+    byProblems,
+  ),
   text(
     'images in values',
     [JSON.stringify({ image: { repository: 'a/b', tag: '1' }, args: ['--image=quay.io/a/b:1'] })],
@@ -170,6 +198,7 @@ export const textTargets: readonly FuzzTarget[] = [
       }
       return findImagesInValues(value);
     },
+    byNothing,
   ),
   text(
     'Chart.yaml',
@@ -184,21 +213,33 @@ export const textTargets: readonly FuzzTarget[] = [
       'Negotiate abc==',
     ],
     parseChallenges,
+    // Whoever asks looks for one of the schemes that it knows, with what belongs to it.
+    { isRefusal: (challenges) => !isFilled(challenges) },
   ),
-  text('Range', ['bytes=0-499', 'bytes=-500', 'bytes=9500-', 'bytes=0-0,-1'], (input) => {
-    const range = parseRange(input, 10_000);
-    if (typeof range === 'object' && !(range.start >= 0 && range.start < range.end && range.end <= 10_000)) {
-      throw new Error('a range is not within the content');
-    }
-  }),
-  text('Content-Range of an upload', ['0-499', '500-999'], parseChunkRange),
+  text(
+    'Range',
+    ['bytes=0-499', 'bytes=-500', 'bytes=9500-', 'bytes=0-0,-1'],
+    (input) => {
+      const range = parseRange(input, 10_000);
+      if (typeof range === 'object' && !(range.start >= 0 && range.start < range.end && range.end <= 10_000)) {
+        throw new Error('a range is not within the content');
+      }
+      return range;
+    },
+    { isRefusal: (range) => typeof range === 'string' },
+  ),
+  text('Content-Range of an upload', ['0-499', '500-999'], parseChunkRange, byNothing),
   text(
     'path of a request',
     ['/v2/', '/v2/a/b/manifests/latest', `/v2/a/blobs/sha256:${hex}`, '/v2/a/blobs/uploads/x', '/v2/a/referrers/x'],
     parseRoute,
   ),
-  text('name in index.json', ['docker.io/library/nginx:1.27', `quay.io/a@sha256:${hex}`, '1.27'], (input) =>
-    parseLayoutName(input, 'folder'),
+  text(
+    'name in index.json',
+    ['docker.io/library/nginx:1.27', `quay.io/a@sha256:${hex}`, '1.27'],
+    (input) => parseLayoutName(input, 'folder'),
+    // What names no repository is given one.
+    { isRefusal: (name) => typeof name === 'object' && name !== null && Reflect.get(name, 'repository') === 'folder' },
   ),
   text('htpasswd', [`edge:$2y$05$${'a'.repeat(53)}\n# x\nb:$2b$10$${'b'.repeat(53)}\n`], (input) =>
     Htpasswd.parse(input),
@@ -225,7 +266,9 @@ export const textTargets: readonly FuzzTarget[] = [
     ],
     (input) => parseMappingRules(input, 'rules'),
   ),
-  text('NO_PROXY', ['localhost,.example.com,10.0.0.0/8,[::1]:80,*'], (input) => parseNoProxy(input)('10.1.2.3', 443)),
+  text('NO_PROXY', ['localhost,.example.com,10.0.0.0/8,[::1]:80,*'], (input) => parseNoProxy(input)('10.1.2.3', 443), {
+    isRefusal: (isDirect) => isDirect === false,
+  }),
   text(
     'Docker configuration',
     [
@@ -258,12 +301,53 @@ export const textTargets: readonly FuzzTarget[] = [
     [JSON.stringify({ images: [], excluded: [{ reference: 'docker.io/a/b:1', pattern: 'x', namespaces: ['n'] }] })],
     (input) => parseLeftOut(input, "'resolution.json'"),
   ),
+  text('SHA256SUMS', [`${hex}  ./content/a.tar.zst\n${hex} *./b\n`], parseChecksums),
   text(
-    'public keys',
+    'mount table',
+    ['36 35 98:0 / /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw\n37 35 8:1 /sub /x rw - ext4 /dev/sda1 rw\n'],
+    parseMountTable,
+    { isRefusal: (mounts) => !isFilled(mounts) },
+  ),
+  text(
+    'lsblk',
     [
-      ed25519Public,
-      `content:\n  signing:\n    publicKey:\n      base64EncodedValue: ${Buffer.from(ed25519Public).toString('base64')}\n`,
+      JSON.stringify({
+        blockdevices: [
+          {
+            path: '/dev/sda',
+            'maj:min': '8:0',
+            rm: '1',
+            children: [{ path: '/dev/sda1', 'maj:min': ' 8:1', label: 'A' }],
+          },
+        ],
+      }),
     ],
-    (input) => readPublicKeys([{ name: 'key', text: input }]),
+    parseBlockDevices,
+  ),
+  text(
+    'index.yaml of a chart repository',
+    [
+      `apiVersion: v1\nentries:\n  nginx:\n  - name: nginx\n    version: 1.2.3\n    digest: ${hex}\n    urls: [nginx-1.2.3.tgz]\n`,
+      JSON.stringify({ entries: { nginx: [{ version: '1.2.3', urls: ['https://a/nginx.tgz'], digest: hex }] } }),
+    ],
+    (input) =>
+      findInRepository(new URL('https://charts.example/a/nginx:1.2.3'), { index: () => Promise.resolve(input) }),
+  ),
+  text(
+    "answer of Palette's API",
+    [
+      JSON.stringify({
+        items: [{ metadata: { name: 'a', uid: 'b', annotations: { c: 'd' } }, specSummary: { versions: [] } }],
+        listmeta: { continue: '' },
+      }),
+    ],
+    (input) =>
+      readPaletteAnswer({ what: 'cannot list', host: 'palette.example', status: 200, text: input }, profilesSchema),
+  ),
+  text(
+    'error of Palette',
+    ['{"code":"Unauthorized","message":"no","ref":"x"}', '<html><body>bad gateway</body></html>'],
+    (input) => answerError({ what: 'cannot list', host: 'palette.example', status: 502, text: input }).message,
+    { isRefusal: (message) => message === 'cannot list: palette.example answered 502 Bad Gateway' },
   ),
 ];

@@ -83,6 +83,15 @@ describe('an answer that is an error', () => {
     expect(sent).toBeLessThan(20_000_000);
   });
 
+  it.each(['<', '<head ', '<style>', '<a ', '&lt;', '\u202e'])('is read at once, with 64 KB of %j', async (piece) => {
+    const { repository } = await serve({ [tags]: reply(400, {}, piece.repeat(65_536 / piece.length)) });
+    const before = process.cpuUsage();
+    const error: unknown = await repository.tags().catch((reason: unknown) => reason);
+    const { user, system } = process.cpuUsage(before);
+    expect(error).toMatchObject({ code: 'REGISTRY_ERROR' });
+    expect((user + system) / 1000).toBeLessThan(2000);
+  });
+
   it('still counts where its body breaks off', async () => {
     const { repository } = await serve({
       [tags]: (_request, response) => {

@@ -13,6 +13,7 @@ import { LayoutStore } from '../../src/store/layout-store.ts';
 import { blob, type Content, image, index, noise, pushAll, sha256 } from '../support/graphs.ts';
 import { makeReadOnly, whyNoMount, withSmallDisk } from '../support/small-disk.ts';
 import { describeStoreContract, expectCode, readAll } from '../support/store-contract.ts';
+import { expectError } from '../support/expect-error.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 describeStoreContract('an image layout', async () => ({ store: await LayoutStore.open(await temporaryFolder()) }));
@@ -75,6 +76,12 @@ describe('an image layout on disk', () => {
     ]);
     expect(await store.resolve('theirs')).toMatchObject({ annotations: { 'com.example.mine': 'kept' } });
     expect((await store.resolve('theirs')).annotations).not.toHaveProperty('org.opencontainers.image.ref.name');
+  });
+
+  it('whose index.json can be read in more than one way is refused', async () => {
+    const { folder, store } = await newLayout();
+    await writeFile(join(folder, 'index.json'), '{"schemaVersion":2,"manifests":[],"manifests":[]}');
+    await expectError('CONTENT_INVALID', '"manifests" twice', () => store.resolve('theirs'));
   });
 
   it('lists its names in order, and what index.json lists', async () => {

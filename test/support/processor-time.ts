@@ -6,3 +6,10 @@ export function processorTime(): () => number {
     return (user + system) / 1000;
   };
 }
+
+/** How long processors work for `task`, in milliseconds. */
+export function processorTimeOf(task: () => void): number {
+  const spentMs = processorTime();
+  task();
+  return spentMs();
+}

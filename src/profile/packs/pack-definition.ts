@@ -2,6 +2,7 @@ import * as z from 'zod';
 
 import type { Descriptor } from '../../content/descriptor.ts';
 import type { Digest } from '../../content/digest.ts';
+import { listOf } from '../../content/list-schema.ts';
 import type { OperationOptions } from '../../content/store.ts';
 import { EdgeBundleError, errorMessage } from '../../errors.ts';
 import { digestOfFiles } from '../folder-files.ts';
@@ -57,13 +58,15 @@ export interface PackSource {
 
 export type PackLayer = z.infer<typeof packJsonSchema>['layer'];
 
+const few = { maxWrong: 20 };
+
 const packJsonSchema = z.looseObject({
   name: z.string().min(1),
   version: z.string().min(1),
   layer: z.enum(['kernel', 'os', 'k8s', 'cni', 'csi', 'addon']),
   displayName: z.string().nullish(),
-  charts: z.array(z.string()).nullish(),
-  kubeManifests: z.array(z.string()).nullish(),
+  charts: listOf(z.string(), few).nullish(),
+  kubeManifests: listOf(z.string(), few).nullish(),
 });
 
 export type PackJson = z.infer<typeof packJsonSchema>;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { listOf } from '../../content/list-schema.ts';
 import type { EdgeBundleError } from '../../errors.ts';
 import { applyPresets } from './presets.ts';
 import { formatPath, problem } from '../problems.ts';
@@ -7,6 +8,8 @@ import { parseYaml } from '../yaml-text.ts';
 
 const mapping = z.record(z.string(), z.unknown());
 const mappings = z.record(z.string(), mapping.nullish()).nullish();
+
+const few = { maxWrong: 20 };
 
 /** `- image: nginx:1.27`, or the reference alone. */
 const imageSchema = z.preprocess(
@@ -25,7 +28,7 @@ const valuesSchema = z.looseObject({
   pack: z
     .looseObject({
       content: z
-        .looseObject({ images: z.array(imageSchema).nullish(), charts: z.array(chartSchema).nullish() })
+        .looseObject({ images: listOf(imageSchema, few).nullish(), charts: listOf(chartSchema, few).nullish() })
         .nullish(),
       namespace: z.string().nullish(),
       namespaceLabels: z.record(z.string(), labelsSchema.nullish()).nullish(),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { listOf } from '../../content/list-schema.ts';
 import type { EdgeBundleError } from '../../errors.ts';
 import { findDottedPath, isMapping, member } from '../dotted-path.ts';
 import { formatPath, problem } from '../problems.ts';
@@ -7,18 +8,16 @@ import { parseYaml } from '../yaml-text.ts';
 
 const presetsSchema = z
   .looseObject({
-    presets: z
-      .array(
-        z.looseObject({
-          name: z.string(),
-          group: z.string().nullish(),
-          /** Dotted paths. */
-          remove: z.array(z.string()).nullish(),
-          /** YAML in a string. */
-          add: z.string().nullish(),
-        }),
-      )
-      .nullish(),
+    presets: listOf(
+      z.looseObject({
+        name: z.string(),
+        group: z.string().nullish(),
+        /** Dotted paths. */
+        remove: listOf(z.string()).nullish(),
+        /** YAML in a string. */
+        add: z.string().nullish(),
+      }),
+    ).nullish(),
   })
   .nullish();
 
