@@ -6,7 +6,14 @@ import { bytesOf } from '../content/verify.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { ProtocolError } from './protocol-error.ts';
 
-/** One request and its answer. A client that neither sends nor reads for `stallMs` loses its connection. */
+export interface ExchangeLimits {
+  /** A client that neither sends nor reads for this long loses its connection; in milliseconds. */
+  readonly stallMs: number;
+  /** The least that a client sends while it is waited for, on an average over `stallMs`: one byte now and then is none. */
+  readonly minBytesPerSecond: number;
+}
+
+/** One request and its answer. */
 export class Exchange {
   readonly method: string;
   /** As the client wrote it, still encoded. */
@@ -14,12 +21,12 @@ export class Exchange {
   readonly query: URLSearchParams;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #stallMs: number;
+  readonly #limits: ExchangeLimits;
   readonly #aborter = new AbortController();
   #receivedBytes = 0;
   #sentBytes = 0;
 
-  constructor(request: IncomingMessage, response: ServerResponse, stallMs: number) {
+  constructor(request: IncomingMessage, response: ServerResponse, limits: ExchangeLimits) {
     const { method = '', url = '' } = request;
     const mark = url.indexOf('?');
     this.method = method;
@@ -27,7 +34,7 @@ export class Exchange {
     this.query = new URLSearchParams(mark === -1 ? '' : url.slice(mark));
     this.#request = request;
     this.#response = response;
-    this.#stallMs = stallMs;
+    this.#limits = limits;
     response.once('close', () => this.#aborter.abort());
   }
 
@@ -57,15 +64,22 @@ export class Exchange {
     return value === undefined ? undefined : Number(value);
   }
 
-  /** The request's body. Leaving the loop keeps the connection, so that the answer can be sent. */
+  /**
+   * The request's body. Leaving the loop keeps the connection, so that the answer can be sent.
+   *
+   * @throws ProtocolError 408 where it comes too slowly; what came before was given
+   */
   async *body(): AsyncGenerator<Buffer> {
     const { socket } = this.#request;
-    socket.setTimeout(this.#stallMs);
+    socket.setTimeout(this.#limits.stallMs);
+    const rate = new LeastRate(this.#limits);
     try {
       for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
         const bytes = chunk as Buffer;
         this.#receivedBytes += bytes.byteLength;
+        rate.arrived(bytes.byteLength);
         yield bytes;
+        rate.waits();
       }
     } finally {
       socket.setTimeout(0);
@@ -132,8 +146,39 @@ export class Exchange {
   }
 
   #start(status: number, headers: OutgoingHttpHeaders): void {
-    this.#request.socket.setTimeout(this.#stallMs);
+    this.#request.socket.setTimeout(this.#limits.stallMs);
     this.#response.statusCode = status;
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.#response.setHeader(name, value);
+  }
+}
+
+/** Counts what comes in the time for which the client is waited for: that the disk is slow is no fault of its. */
+class LeastRate {
+  readonly #limits: ExchangeLimits;
+  #waitingSinceMs = performance.now();
+  #waitedMs = 0;
+  #bytes = 0;
+
+  constructor(limits: ExchangeLimits) {
+    this.#limits = limits;
+  }
+
+  waits(): void {
+    this.#waitingSinceMs = performance.now();
+  }
+
+  /** @throws ProtocolError 408 */
+  arrived(bytes: number): void {
+    const { stallMs, minBytesPerSecond } = this.#limits;
+    this.#waitedMs += performance.now() - this.#waitingSinceMs;
+    this.#bytes += bytes;
+    if (this.#waitedMs < stallMs) return;
+    const bytesPerSecond = (this.#bytes / this.#waitedMs) * 1000;
+    if (bytesPerSecond < minBytesPerSecond) {
+      throw new ProtocolError(408, 'BLOB_UPLOAD_INVALID', `at least ${minBytesPerSecond} bytes a second are expected`, {
+        headers: { connection: 'close' },
+      });
+    }
+    [this.#waitedMs, this.#bytes] = [0, 0];
   }
 }

@@ -41,6 +41,10 @@ export interface RegistryServerOptions {
   readonly uploadIdleMs?: number | undefined;
   /** A client that neither sends nor reads loses its connection after this time; in milliseconds. Default: 1 minute. */
   readonly stallMs?: number | undefined;
+  /** The least that a client sends of a body, on an average over `stallMs`; in bytes a second. Default: 512. */
+  readonly minBytesPerSecond?: number | undefined;
+  /** How long an upload may be open, whatever its client does; in milliseconds. Default: 24 hours. */
+  readonly maxUploadMs?: number | undefined;
   /** Called once for each request, when its connection is free again or gone. */
   readonly onRequest?: ((event: RequestEvent) => void) | undefined;
   /** Told of failures of the server itself, such as content that cannot be read; the client was told of them too. */
@@ -96,6 +100,7 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     folder: content.writer?.uploadFolder ?? '',
     maxSessions: options.maxUploads ?? 256,
     idleMs: options.uploadIdleMs ?? 600_000,
+    maxMs: options.maxUploadMs ?? 24 * 3_600_000,
     onError,
   });
   const running = new Set<Promise<void>>();
@@ -128,10 +133,10 @@ async function handle(
   options: RegistryServerOptions & { readonly onError: (error: unknown) => void },
   sessions: UploadSessions,
 ): Promise<void> {
-  const { content, onError, maxBlobBytes = 2 ** 40, stallMs = defaultStallMs } = options;
+  const { content, onError, maxBlobBytes = 2 ** 40, stallMs = defaultStallMs, minBytesPerSecond = 512 } = options;
   const startedMs = performance.now();
   const { method = '', url = '' } = request;
-  const exchange = new Exchange(request, response, stallMs);
+  const exchange = new Exchange(request, response, { stallMs, minBytesPerSecond });
   response.once('close', () => {
     options.onRequest?.({
       method,

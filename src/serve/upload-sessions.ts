@@ -12,6 +12,8 @@ export interface UploadSessionsOptions {
   readonly maxSessions: number;
   /** An upload that nobody touches for this long is removed; in milliseconds. */
   readonly idleMs: number;
+  /** One that is older is removed, whatever its client does; in milliseconds. */
+  readonly maxMs: number;
   /** Told of a file that could not be removed. */
   readonly onError: (error: unknown) => void;
 }
@@ -20,6 +22,8 @@ interface Entry {
   readonly session: UploadSession;
   readonly oneAtATime: LimitFunction;
   timer: NodeJS.Timeout | undefined;
+  /** On the clock of performance.now(). */
+  readonly endsMs: number;
 }
 
 /** The uploads that are open: found by their id, one request at a time each, removed when nobody goes on. */
@@ -33,14 +37,14 @@ export class UploadSessions {
 
   /** @throws ProtocolError 429 where too many are open */
   async start(repository: string): Promise<UploadSession> {
-    const { folder, maxSessions } = this.#options;
+    const { folder, maxSessions, maxMs } = this.#options;
     if (this.#entries.size >= maxSessions) {
       throw new ProtocolError(429, 'TOOMANYREQUESTS', `${maxSessions} uploads are open; no more are taken`, {
         headers: { 'retry-after': '5' },
       });
     }
     const session = new UploadSession(repository, folder);
-    const entry: Entry = { session, oneAtATime: pLimit(1), timer: undefined };
+    const entry: Entry = { session, oneAtATime: pLimit(1), timer: undefined, endsMs: performance.now() + maxMs };
     this.#entries.set(session.id, entry);
     this.#startTimer(entry);
     await mkdir(folder, { recursive: true }).catch((error: unknown) => {
@@ -63,7 +67,7 @@ export class UploadSessions {
       try {
         return await task(session);
       } finally {
-        if (session.isOpen) this.#startTimer(entry);
+        if (session.isOpen && performance.now() < entry.endsMs) this.#startTimer(entry);
         else await this.#remove(entry);
       }
     });
@@ -81,7 +85,8 @@ export class UploadSessions {
   }
 
   #startTimer(entry: Entry): void {
-    entry.timer = setTimeout(() => void this.#remove(entry), this.#options.idleMs);
+    const leftMs = Math.max(0, entry.endsMs - performance.now());
+    entry.timer = setTimeout(() => void this.#remove(entry), Math.min(this.#options.idleMs, leftMs));
     entry.timer.unref();
   }
 

@@ -206,6 +206,31 @@ describe('an upload', () => {
     expect((await fetch(`${served.url}${path}?digest=${descriptor.digest}`, init)).status).toBe(201);
   });
 
+  it('of one byte now and then is ended, and what came is kept', async () => {
+    served = await serveFolder(folder, { stallMs: 3_000, minBytesPerSecond: 100_000 });
+    const path = await startUpload();
+    const socket = await startSending(path, bytes.byteLength);
+    let sent = 0;
+    const trickle = setInterval(() => socket.write(bytes.subarray(sent, ++sent)), 100);
+    try {
+      expect(statusLine(await readToEnd(socket))).toBe(408);
+    } finally {
+      clearInterval(trickle);
+    }
+    await expect.poll(() => served.requests.find(({ method }) => method === 'PATCH')).toMatchObject({ status: 408 });
+    expect((await fetch(served.url + path)).status).toBe(204);
+    expect(served.errors).toEqual([]);
+  });
+
+  it('ends after its time, however often its client comes back', async () => {
+    served = await serveFolder(folder, { maxUploadMs: 1_000 });
+    const path = await startUpload();
+    await expect
+      .poll(async () => (await fetch(served.url + path, { method: 'PATCH', body: 'x' })).status, { timeout: 30_000 })
+      .toBe(404);
+    expect(await errorCodes(await fetch(served.url + path))).toEqual(['BLOB_UPLOAD_UNKNOWN']);
+  });
+
   it('whose client goes away keeps what came', async () => {
     served = await serveFolder(folder);
     const path = await startUpload();
