@@ -1,5 +1,5 @@
-const maxBrackets = 128;
-const maxInRow = 128;
+/** Deeper than anything real. */
+export const maxDepth = 128;
 const maxIndent = 256;
 /** Of keys that are collections, as `?` begins them: 600 bytes of them took 14 seconds. */
 const maxKeys = 16;
@@ -8,11 +8,14 @@ const [newline, space, comma, colon, question, minus] = [0x0a, 0x20, 0x2c, 0x3a,
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Whether YAML or JSON opens more brackets, more collections in one line (`- - -`, `a: b: c:`), or a line further to the right
- * than anything real does: parsers take time that grows with the third power of the depth, and then the stack, and where that is
- * used up, the process (`RegExpCompiler Allocation failed`). Brackets in texts and comments count too; real ones close.
+ * A quick look for YAML or JSON that opens more brackets, more collections in one line (`- - -`, `a: b: c:`), or a line further
+ * to the right than most that is real: parsers take time that grows with the third power of the depth, and then the stack, and
+ * where that is used up, the process (`RegExpCompiler Allocation failed`). It takes what stands in texts and comments for
+ * structure, and so only raises a doubt: `values: "a: 1\n b: 2\n…"` is one text, however long.
+ *
+ * @returns how deep it may be where it is read more closely; undefined where there is no doubt
  */
-export function isNestedTooDeep(text: string): boolean {
+export function depthInDoubt(text: string): number | undefined {
   /** For each bracket that is open: how many in a row there were before it. */
   const brackets: number[] = [];
   let [inRow, lineStart, isIndent] = [0, 0, true];
@@ -24,7 +27,7 @@ export function isNestedTooDeep(text: string): boolean {
       continue;
     }
     if (isIndent && code !== space) {
-      if (at - lineStart > maxIndent) return true;
+      if (at - lineStart > maxIndent) return maxDepth;
       isIndent = false;
     }
     if (code === openArray || code === openObject) brackets.push(inRow);
@@ -37,9 +40,10 @@ export function isNestedTooDeep(text: string): boolean {
         keyColumn = at - lineStart;
       }
     }
-    if (brackets.length > maxBrackets || inRow > maxInRow || keys > maxKeys) return true;
+    if (keys > maxKeys) return maxKeys;
+    if (brackets.length > maxDepth || inRow > maxDepth) return maxDepth;
   }
-  return false;
+  return undefined;
 }
 
 function opensCollection(text: string, at: number, code: number): boolean {

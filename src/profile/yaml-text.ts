@@ -1,6 +1,6 @@
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type SchemaOptions, visit } from 'yaml';
 
-import { isNestedTooDeep } from '../content/yaml-depth.ts';
+import { depthInDoubt } from '../content/yaml-depth.ts';
 import { optionsFor, whyUnreadableYaml } from '../content/yaml-limits.ts';
 import { type EdgeBundleError, errorMessage } from '../errors.ts';
 import { inexactNumber } from './inexact-number.ts';
@@ -101,10 +101,10 @@ const kubernetesYaml: SchemaOptions = {
   })),
 };
 
-/** Of a text that is not read: its first lines tell. What is nested too deep in these is no list of references. */
+/** Of a text that is not read: its first lines tell. What may be nested too deep in these is no list of references. */
 function beginsWithMapping(text: string): boolean {
   const beginning = text.slice(0, 4096).replace(/\n[^\n]*$/, '\n');
-  if (isNestedTooDeep(beginning)) return true;
+  if (depthInDoubt(beginning) !== undefined) return true;
   return isMap(
     firstContents(parseAllDocuments(beginning, { ...kubernetesYaml, prettyErrors: false, logLevel: 'error' })),
   );

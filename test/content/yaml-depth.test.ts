@@ -3,7 +3,8 @@ import { readFile, readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
 import { readChartMetadata } from '../../src/artifact/chart-metadata.ts';
-import { isNestedTooDeep } from '../../src/content/yaml-depth.ts';
+import { depthInDoubt } from '../../src/content/yaml-depth.ts';
+import { whyUnreadableYaml } from '../../src/content/yaml-limits.ts';
 import { parseMappingRules } from '../../src/oci-client/mapping-rules.ts';
 import { parseYaml } from '../../src/profile/yaml-text.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
@@ -27,8 +28,8 @@ describe('YAML that nests too deep', () => {
     ['lists further and further to the right', steps('-', 300)],
     ['mappings further and further to the right', steps('a:', 300)],
   ])('is told by its %s', (_, text) => {
-    expect(isNestedTooDeep(text)).toBe(true);
-    expect(isNestedTooDeep(`x: 1\n${text}`)).toBe(true);
+    expect(whyUnreadableYaml(text)).toMatch(/^line \d+, column \d+: /);
+    expect(whyUnreadableYaml(`x: 1\n${text}`)).toMatch(/^line \d+, column \d+: /);
   });
 
   it.each([
@@ -46,12 +47,32 @@ describe('YAML that nests too deep', () => {
     ['a wide line', `a: |\n${' '.repeat(200)}x\n`],
     ['brackets that close', '[] {} '.repeat(1000)],
   ])('is not %s', (_, text) => {
-    expect(isNestedTooDeep(text)).toBe(false);
+    expect(depthInDoubt(text)).toBeUndefined();
+  });
+
+  const inOneLine = (text: string): string => `values: ${JSON.stringify(text)}\n`;
+
+  it.each([
+    ['values in one line', inOneLine('a: 1\n'.repeat(200))],
+    ['lists in one line', inOneLine(' - b\n'.repeat(200))],
+    ['a script with colours', `script: |\n${'  echo "\\033[31m"\n'.repeat(200)}`],
+    ['questions in French', inOneLine('Est-ce vrai ? '.repeat(40))],
+    ['a text far to the right', `a: |\n  b\n${' '.repeat(300)}x\n`],
+    ['a comment', `# ${'a: - '.repeat(200)}\nb: 1\n`],
+  ])('is doubted for, and then not found in, %s', (_, text) => {
+    expect(depthInDoubt(text)).toBeDefined();
+    expect(whyUnreadableYaml(text)).toBeUndefined();
+    const macro = `${text}c: "{{.spectro.var.x}}"\n`;
+    expect(parseYaml(macro, 'file')).toMatchObject({ problems: [], documents: [{ c: '{{.spectro.var.x}}' }] });
+  });
+
+  it('is told where a text is long too', () => {
+    expect(whyUnreadableYaml(`# ${'x'.repeat(70_000)}\n${'- '.repeat(200)}`)).toMatch(/nested too deep$/);
   });
 
   it('is none of our own files', async () => {
     for (const name of (await readdir('manifests')).filter((each) => /\.(ya?ml|json)$/.test(each))) {
-      expect([name, isNestedTooDeep(await readFile(`manifests/${name}`, 'utf8'))]).toEqual([name, false]);
+      expect([name, depthInDoubt(await readFile(`manifests/${name}`, 'utf8'))]).toEqual([name, undefined]);
     }
   });
 
