@@ -12,9 +12,9 @@ import type { WantedImage } from '../../src/build/wanted-content.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import type { Descriptor } from '../../src/content/descriptor.ts';
-import { EdgeBundleError } from '../../src/errors.ts';
 import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { failureOf } from '../support/expect-error.ts';
 import { makeArtifact, makeImage, makeIndex } from '../support/images.ts';
 import { makeLayer, tarOf } from '../support/layers.ts';
 import { type Fault, type RegistryProxy, startRegistryProxy } from '../support/registry-proxy.ts';
@@ -105,15 +105,6 @@ async function pushImages(): Promise<WantedImage[]> {
 
 function build(options: Partial<BuildOptions> = {}): ReturnType<typeof buildBundle> {
   return buildBundle({ name: 'test', images: wanted, profiles: [], source: client, out, ...options });
-}
-
-async function failureOf(task: Promise<unknown>): Promise<EdgeBundleError> {
-  const error: unknown = await task.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgeBundleError);
-  return error as EdgeBundleError;
 }
 
 function sha256(path: string): string {

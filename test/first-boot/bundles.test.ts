@@ -6,10 +6,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 
 import { readBundleDocument } from '../../src/bundle/read-document.ts';
 import { writeParts } from '../../src/bundle/write-parts.ts';
-import type { EdgeBundleError } from '../../src/errors.ts';
 import { readSigner } from '../../src/trust/signer.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
 import { build, first, second } from '../delta/world.ts';
+import { failureOf } from '../support/expect-error.ts';
 import { HarborFront } from '../support/harbor-front.ts';
 import { makeKey } from '../support/signing-keys.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -47,13 +47,6 @@ afterAll(() => front.close());
 /** A project for charts too, of this host alone. */
 function projects() {
   return { packsProject: `${host.project}-packs` };
-}
-
-async function failureOf(run: Promise<unknown>): Promise<EdgeBundleError> {
-  return run.then(
-    () => expect.fail('it did not fail'),
-    (error: unknown) => error as EdgeBundleError,
-  );
 }
 
 /** Where in the requests a repository was first written to. */

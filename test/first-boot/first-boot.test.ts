@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import type { EdgeBundleError } from '../../src/errors.ts';
 import { readSigner } from '../../src/trust/signer.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
+import { failureOf } from '../support/expect-error.ts';
 import { harborAdmin, HarborFront } from '../support/harbor-front.ts';
 import { whyNoMount, withSmallDisk } from '../support/small-disk.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -32,13 +32,6 @@ afterEach(() => {
 });
 
 afterAll(() => front.close());
-
-async function failureOf(run: Promise<unknown>): Promise<EdgeBundleError> {
-  return run.then(
-    () => expect.fail('it did not fail'),
-    (error: unknown) => error as EdgeBundleError,
-  );
-}
 
 /** Waits until something stands on the console. */
 async function line(pattern: RegExp): Promise<string> {

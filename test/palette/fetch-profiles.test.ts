@@ -6,8 +6,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { fetchProfiles, type FetchProfilesOptions } from '../../src/palette/fetch-profiles.ts';
 import { profileText } from '../../src/palette/save-profile.ts';
 import { CertificateAuthority } from '../support/certificates.ts';
+import { failureOf } from '../support/expect-error.ts';
 import type { Script, ScriptedServer } from '../support/scripted-server.ts';
-import { failureOf, problemsOf } from '../profile/profile-files.ts';
+import { problemsOf } from '../profile/profile-files.ts';
 import {
   apiKey,
   exportedProfile,

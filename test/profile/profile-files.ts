@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { EdgeBundleError } from '../../src/errors.ts';
+import type { EdgeBundleError } from '../../src/errors.ts';
 
 /** A folder of profile files that a test writes and that is removed when the test ends. */
 export async function withFiles<T>(
@@ -40,17 +40,6 @@ export function profileJson(name: string, packs: readonly PackFixture[], type = 
       template: { type, packs: packs.map((pack) => ({ layer: 'addon', type: 'oci', ...pack })) },
     },
   });
-}
-
-/** The error that `action` ends with. */
-export async function failureOf(action: Promise<unknown>): Promise<EdgeBundleError> {
-  try {
-    await action;
-  } catch (error) {
-    if (error instanceof EdgeBundleError) return error;
-    throw error;
-  }
-  throw new Error('expected an error, and none came');
 }
 
 /** The messages of an error's failures, or its own where it stands alone. */

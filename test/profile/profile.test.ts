@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { readProfile } from '../../src/profile/profile.ts';
-import { failureOf, problemsOf, profileJson, withFiles } from './profile-files.ts';
+import { problemsOf, profileJson, withFiles } from './profile-files.ts';
+import { failureOf } from '../support/expect-error.ts';
 
 const read = (content: string | Uint8Array, name = 'file.yaml') =>
   withFiles({ [name]: content }, ([path = '']) => readProfile(path));

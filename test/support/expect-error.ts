@@ -4,19 +4,19 @@ import { EdgeBundleError, type ErrorCode } from '../../src/errors.ts';
 
 /** Runs `task`, which has to fail with `code` and with `part` in the message. @returns the error */
 export async function expectError(code: ErrorCode, part: string, task: () => unknown): Promise<EdgeBundleError> {
-  const error = await failureOf(task);
-  expect(error).toBeInstanceOf(EdgeBundleError);
-  if (!(error instanceof EdgeBundleError)) throw error;
+  const error = await failureOf(Promise.resolve().then(task));
   expect(error.code, error.message).toBe(code);
   expect(error.message).toContain(part);
   return error;
 }
 
-async function failureOf(task: () => unknown): Promise<unknown> {
+/** The error that `running` ends with; whatever else it ends with fails the test. */
+export async function failureOf(running: Promise<unknown>): Promise<EdgeBundleError> {
   try {
-    await task();
+    await running;
   } catch (error) {
-    return error;
+    if (error instanceof EdgeBundleError) return error;
+    throw error;
   }
   throw new Error('it did not fail');
 }

@@ -2,9 +2,8 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import type { BundleReader } from '../../bundle/bundle-reader.ts';
 import { EdgeBundleError } from '../../errors.ts';
-import type { Check } from '../../report/preflight-check.ts';
-
 import type { PreflightOptions } from '../../preflight/preflight.ts';
+import type { Check } from '../../report/preflight-check.ts';
 import { formatPreflight } from '../../report/preflight.ts';
 import { withBundles } from '../bundle-argument.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';

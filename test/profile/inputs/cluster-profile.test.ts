@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { EdgeBundleError } from '../../../src/errors.ts';
 import { parseProfileDocument } from '../../../src/profile/profile-document.ts';
 import { readProfile } from '../../../src/profile/profile.ts';
-import { failureOf, problemsOf, withFiles } from '../profile-files.ts';
+import { problemsOf, withFiles } from '../profile-files.ts';
+import { failureOf } from '../../support/expect-error.ts';
 
 const read = (value: unknown) =>
   withFiles({ 'profile.json': JSON.stringify(value) }, ([path = '']) => readProfile(path));

@@ -7,8 +7,9 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 import { readProfile } from '../../../src/profile/profile.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { failureOf, problemsOf } from '../profile-files.ts';
+import { problemsOf } from '../profile-files.ts';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { parseGivenValue, readGivenValues } from '../../../src/profile/macros/given-values.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { expectError } from '../../support/expect-error.ts';
-import { failureOf, problemsOf, withFiles } from '../profile-files.ts';
+import { problemsOf, withFiles } from '../profile-files.ts';
 
 const read = (content: string) => withFiles({ 'values.yaml': content }, ([path = '']) => readGivenValues(path));
 

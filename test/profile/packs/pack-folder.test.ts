@@ -8,11 +8,11 @@ import { describe, expect, it } from 'vitest';
 
 import { PackFolder } from '../../../src/profile/packs/pack-folder.ts';
 import { packChart } from '../../support/charts.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { expectError } from '../../support/expect-error.ts';
 import { processorTime } from '../../support/processor-time.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { packFiles, tarGz, writeFiles } from './pack-files.ts';
-import { failureOf } from '../profile-files.ts';
 
 const query = (name: string, version?: string, tag?: string) => ({ name, version, tag });
 

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { readPack, readPackArchive } from '../../../src/profile/packs/read-pack.ts';
+import { failureOf } from '../../support/expect-error.ts';
 import { expectError } from '../../support/expect-error.ts';
 import { runProgram } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { type PackFiles, packFiles, tarGz, writeFiles } from './pack-files.ts';
-import { failureOf, problemsOf } from '../profile-files.ts';
+import { problemsOf } from '../profile-files.ts';
 
 const writePack = async (files: PackFiles = packFiles()) => writeFiles(await temporaryFolder(), files);
 
