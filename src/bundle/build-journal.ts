@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 
 import * as z from 'zod';
 
@@ -33,6 +33,15 @@ type JournalRecord = z.infer<typeof recordSchema>;
 /** Where the journal of the bundle that will be at `path` is. */
 export function journalPath(path: string): string {
   return `${path}.journal`;
+}
+
+/** @param path of the journal, where there is one. @throws EdgeBundleError FILE_FAILED */
+export async function removeJournal(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw fileError(error, `cannot remove '${path}'`);
+  }
 }
 
 /** What a journal is about: it is worth nothing for another bundle, or where the blobs begin elsewhere in the file. */

@@ -1,4 +1,4 @@
-import { rm, rmdir } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -20,7 +20,7 @@ import { fileError } from '../files/file-error.ts';
 import { FileLock } from '../files/file-lock.ts';
 import { rangeBounds } from '../store/byte-range.ts';
 import { CompressedRunWriter, type RunWriter, StoredRunWriter } from './blob-writer.ts';
-import { BuildJournal, journalPath } from './build-journal.ts';
+import { BuildJournal, journalPath, removeJournal } from './build-journal.ts';
 import { type BundleDocument, encodeBundleDocument } from './bundle-document.ts';
 import { type BundleLayout, compressedFrameContentBytes, planLayout } from './bundle-layout.ts';
 import { type BundlePath, bundlePathOf } from './bundle-path.ts';
@@ -112,7 +112,7 @@ export class BundleWriter implements ContentStore, Resumable {
       opened.push(file);
       const leftBytes = await file.size();
       // A journal that outlived its file would vouch for content that is not there.
-      if (leftBytes === 0) await removeFile(journalPath(target.path));
+      if (leftBytes === 0) await removeJournal(journalPath(target.path));
       const placement = new Placement(layout);
       const head = await writeHead(file, { layout, placement, metadata, signal });
       const journal = await BuildJournal.open(journalPath(target.path), {
@@ -211,7 +211,7 @@ export class BundleWriter implements ContentStore, Resumable {
     } catch (error) {
       throw fileError(error, `cannot give the bundle its name '${path}'`);
     }
-    await removeFile(journalPath(this.target.path));
+    await removeJournal(journalPath(this.target.path));
     return { path, bytes };
   }
 
@@ -337,14 +337,6 @@ export class BundleWriter implements ContentStore, Resumable {
   #complete(place: PlacedBlob, frames: readonly number[]): void {
     this.#done.set(place.digest, place.entry.size);
     this.#placement.complete(place, frames);
-  }
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await rm(path, { force: true });
-  } catch (error) {
-    throw fileError(error, `cannot remove '${path}'`);
   }
 }
 
