@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-import { base, blobTotal, bundle, bytes, count, digest, id, namespaces, signatures } from './document-fields.ts';
+import { base, blobTotal, bundle, bytes, chart, count, digest, id, namespaces, signatures } from './document-fields.ts';
 
 export const sign = z.strictObject({
   path: bundle.shape.path,
@@ -58,16 +58,7 @@ export const inspect = z.strictObject({
       packs: z.array(z.string()).describe('The packs, or profiles, that asked for it'),
     }),
   ),
-  charts: z.array(
-    z.strictObject({
-      kind: z.enum(['chart', 'pack']),
-      name: z.string(),
-      version: z.string(),
-      reference: z.string(),
-      digest,
-      bytes,
-    }),
-  ),
+  charts: z.array(chart.extend({ digest, bytes })),
   attachments: z
     .array(
       z.strictObject({

@@ -39,3 +39,11 @@ export const signatures = z
     }),
   )
   .describe('That the bundle has; whether they are good is for --public-key to say');
+
+/** A chart or a pack. */
+export const chart = z.strictObject({
+  kind: z.enum(['chart', 'pack']),
+  name: z.string(),
+  version: z.string(),
+  reference: z.string(),
+});

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-import { bytes, count, digest, namespaces } from './document-fields.ts';
+import { bytes, chart, count, digest, namespaces } from './document-fields.ts';
 
 const imageClass = z.enum(['rendered', 'declared', 'referenced', 'inferred']);
 
@@ -22,15 +22,7 @@ const found = {
 
 export const resolve = z.strictObject({
   images: z.array(z.strictObject({ ...found, digest: digest.optional().describe('Where it was checked or locked') })),
-  charts: z.array(
-    z.strictObject({
-      kind: z.enum(['chart', 'pack']),
-      name: z.string(),
-      version: z.string(),
-      reference: z.string(),
-      sources: z.array(source),
-    }),
-  ),
+  charts: z.array(chart.extend({ sources: z.array(source) })),
   missing: z
     .array(z.strictObject({ ...found, reason: z.string() }))
     .describe('Read from strings or concluded, and not in their registries'),
