@@ -1,7 +1,7 @@
 import type { IsoInspectDocument, IsoPartsDocument, MadeIsoDocument } from './documents.ts';
 import { formatFields } from './fields.ts';
 import { formatTable } from './table.ts';
-import { formatBytes } from './units.ts';
+import { countOf, formatBytes } from './units.ts';
 
 /** What `iso parts` tells people. */
 export function formatParts({ id, bytes, parts, list }: IsoPartsDocument): string {
@@ -57,8 +57,4 @@ function bootText(records: readonly string[]): string {
     ...(records.some((line) => line.endsWith('platform_id=0xef')) ? ['UEFI'] : []),
   ];
   return platforms.length === 0 ? 'no' : platforms.join(' and ');
-}
-
-function countOf(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

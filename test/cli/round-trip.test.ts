@@ -252,6 +252,7 @@ describe('verify', () => {
     const damaged = join(folder, 'damaged.tar.zst');
     await writeFile(damaged, bytes);
     const bad = await runInProcess(['verify', damaged, '--output', 'json']);
+    expect(bad.stderr).toContain(`error: the bundle '${damaged}' is not as it was built: 1 problem\n`);
     expect(bad.exitCode).toBe(4);
     expect(bad.stdout).toBe('');
     expect(bad.stderr).toContain(shared.descriptor.digest);

@@ -3,6 +3,7 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 import type { MissingContent } from '../../loader/verify-registry.ts';
 import { formatJunit } from '../../report/junit.ts';
 import { formatVerify } from '../../report/summaries.ts';
+import { countOf } from '../../report/units.ts';
 import { bundleArgument, contentBytes, withBundle } from '../bundle-argument.ts';
 import { checkParts, checkPartsOptions } from '../check-parts.ts';
 import { checksOutputOption, type GlobalArguments } from '../global-options.ts';
@@ -62,7 +63,7 @@ async function verifyFile(args: VerifyArguments, terminal: Terminal, progress: P
     await writeText(terminal.stdout, `${formatJunit('edge-bundle verify', cases)}\n`);
   }
   if (failures.length > 0) {
-    const message = `the bundle '${args.bundle}' is not as it was built: ${failures.length} problems`;
+    const message = `the bundle '${args.bundle}' is not as it was built: ${countOf(failures.length, 'problem')}`;
     throw combineFailures('NOT_VERIFIED', message, failures);
   }
   if (args.output === 'junit') return;

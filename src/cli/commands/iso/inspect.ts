@@ -3,6 +3,7 @@ import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 import type { IsoInspection } from '../../../iso/inspect-iso.ts';
 import type { IsoInspectDocument } from '../../../report/documents.ts';
 import { formatIsoInspect } from '../../../report/iso-summaries.ts';
+import { countOf } from '../../../report/units.ts';
 import { type GlobalArguments, outputOption } from '../../global-options.ts';
 import { withProgress } from '../../progress/with-progress.ts';
 import { writeResult } from '../../result.ts';
@@ -45,7 +46,11 @@ function inspect(args: InspectArguments, terminal: Terminal): Promise<void> {
     await writeResult(terminal, args.output, documentOf(inspection), formatIsoInspect);
     const { failures } = inspection;
     if (failures.length === 0) return;
-    throw combineFailures('NOT_VERIFIED', `'${args.iso}' is not as it was made: ${failures.length} problems`, failures);
+    throw combineFailures(
+      'NOT_VERIFIED',
+      `'${args.iso}' is not as it was made: ${countOf(failures.length, 'problem')}`,
+      failures,
+    );
   });
 }
 
