@@ -1,6 +1,6 @@
-import { open } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 
-import { EdgeBundleError, systemErrorCode } from '../errors.ts';
+import { EdgeBundleError, isEdgeBundleError, systemErrorCode } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
 import {
   type BundleDocument,
@@ -9,7 +9,9 @@ import {
   decodeBundleDocument,
   maxDocumentBytes,
 } from './bundle-document.ts';
-import { BundleReader } from './bundle-reader.ts';
+import { BundleReader, type OpenBundleOptions } from './bundle-reader.ts';
+import type { BundleTrust } from './read-head.ts';
+import { type BundleSignature, decodeSignatureFile, signatureFileBytes } from './signature-file.ts';
 
 /** What a bundle holds, without its content. */
 export interface BundleOutline extends BundleIdentity {
@@ -20,13 +22,20 @@ export interface BundleOutline extends BundleIdentity {
  * The document of a bundle, or a `bundle.json` that was taken out of one and stands for it: no more of a bundle is needed to
  * build a delta on it, or to compare it with another.
  *
- * @param path as for `BundleReader.open`, or a file with the bytes of `bundle.json`
- * @throws EdgeBundleError FILE_FAILED, BUNDLE_INVALID, BUNDLE_PART_MISSING, UNSUPPORTED
+ * @param path as for `BundleReader.open`, or a file with the bytes of `bundle.json`. The bundle's `bundle.json.sig` is then
+ *   looked for beside it, under the same name with `.sig`, where `trust` is given
+ * @throws EdgeBundleError FILE_FAILED, BUNDLE_INVALID, BUNDLE_PART_MISSING, SIGNATURE_INVALID, UNSUPPORTED, and what `trust` throws
  */
-export async function readBundleDocument(path: string): Promise<BundleOutline> {
+export async function readBundleDocument(path: string, { trust }: OpenBundleOptions = {}): Promise<BundleOutline> {
   const bytes = await readBareDocument(path);
-  if (bytes !== undefined) return { ...bundleIdentity(bytes), document: decodeBundleDocument(bytes) };
-  const bundle = await BundleReader.open(path);
+  if (bytes !== undefined) {
+    const identity = bundleIdentity(bytes);
+    if (trust !== undefined) authenticate(trust, bytes, await readSignaturesBeside(path, identity), path);
+    const document = decodeBundleDocument(bytes);
+    trust?.admit(document);
+    return { ...identity, document };
+  }
+  const bundle = await BundleReader.open(path, { trust });
   try {
     const { id, digest, document } = bundle;
     return { id, digest, document };
@@ -54,6 +63,42 @@ async function readBareDocument(path: string): Promise<Buffer | undefined> {
     if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
     throw fileError(error, `cannot read '${path}'`);
   }
+}
+
+function authenticate(
+  trust: BundleTrust,
+  bytes: Buffer,
+  signatures: readonly BundleSignature[] | undefined,
+  path: string,
+): void {
+  try {
+    trust.authenticate(bytes, signatures ?? []);
+  } catch (error) {
+    if (signatures !== undefined || !isEdgeBundleError(error, 'SIGNATURE_MISSING')) throw error;
+    throw new EdgeBundleError(
+      'SIGNATURE_MISSING',
+      `beside '${path}' is no '${path}.sig', and a public key is configured`,
+      {
+        hint: "Give the bundle itself, or take both files out of it: 'tar --zstd -xf BUNDLE bundle.json bundle.json.sig'.",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Undefined where there are none. */
+async function readSignaturesBeside(path: string, { digest }: BundleIdentity): Promise<BundleSignature[] | undefined> {
+  const signaturePath = `${path}.sig`;
+  let content: Buffer;
+  try {
+    const info = await stat(signaturePath);
+    // Any other size is damage, and is told so.
+    content = info.isFile() && info.size === signatureFileBytes ? await readFile(signaturePath) : Buffer.alloc(0);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, `cannot read '${signaturePath}'`);
+  }
+  return decodeSignatureFile(content, digest);
 }
 
 function tooLarge(path: string, bytes: number): EdgeBundleError {

@@ -11,6 +11,7 @@ import type { BlobCache } from '../store/blob-cache.ts';
 import { cacheFolder } from './cache-folder.ts';
 import type { Progress } from './progress/progress.ts';
 import type { Terminal } from './terminal.ts';
+import { readKeyTrust, readTrust, type TrustArguments } from './trust-options.ts';
 import { byteSize, usageError } from './usage.ts';
 
 const selectionGroup = 'What is carried:';
@@ -96,7 +97,7 @@ export type ContentSelection = Pick<
 
 /** Opens what the options name, and closes it when `use` is done. A cache that cannot be used is a warning. */
 export async function withContentOptions<T>(
-  args: ContentArguments,
+  args: ContentArguments & TrustArguments,
   terminal: Terminal,
   progress: Progress,
   use: (options: ContentSelection) => Promise<T>,
@@ -104,21 +105,37 @@ export async function withContentOptions<T>(
   const { BundleReader } = await import('../bundle/bundle-reader.ts');
   const { readBundleDocument } = await import('../bundle/read-document.ts');
   const existing: Awaited<ReturnType<typeof BundleReader.open>>[] = [];
+  ensureTrustIsOfUse(args);
+  // Old ones are what it is for, and their bytes are hashed: who made them is all that a host can ask of them.
+  const trust = await readKeyTrust(args);
+  const trustOfBase = await readTrust(args);
   try {
-    for (const path of args['existing-bundle'] ?? []) existing.push(await BundleReader.open(path));
+    for (const path of args['existing-bundle'] ?? []) existing.push(await BundleReader.open(path, { trust }));
     return await use({
       platforms: args.arch,
       allowMissingPlatform: args['allow-missing-platform'],
       attachments: args.referrers,
       allowOrphanedSignatures: args['allow-orphaned-signatures'],
       files: await readFiles(args.file ?? [], terminal),
-      base: args.base === undefined ? undefined : await readBundleDocument(args.base),
+      base: args.base === undefined ? undefined : await readBundleDocument(args.base, { trust: trustOfBase }),
       existing,
       cache: args.cache ? await openCache(args, terminal, progress) : undefined,
     });
   } finally {
     for (const bundle of existing) await bundle.close();
   }
+}
+
+/** Who asks for a check and gives nothing to be checked takes one for made. */
+function ensureTrustIsOfUse(args: ContentArguments & TrustArguments): void {
+  const { base, 'existing-bundle': existing = [], 'public-key': keys = [], 'minimum-date': minimumDate } = args;
+  if (base !== undefined) return;
+  if (minimumDate !== undefined) throw usageError('--minimum-date is for the bundle of --base, and none is given');
+  if (keys.length === 0 || existing.length > 0) return;
+  throw usageError(
+    '--public-key is for the bundles of --base and --existing-bundle, and none is given',
+    'To sign what is built, give --private-key.',
+  );
 }
 
 async function openCache(

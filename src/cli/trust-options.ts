@@ -8,25 +8,34 @@ import { usageError } from './usage.ts';
 const trustGroup = 'Whom a bundle has to come from:';
 
 /** For commands that read a bundle. */
-export const trustOptions = {
-  'public-key': {
-    group: trustGroup,
-    type: 'string',
-    array: true,
-    requiresArg: true,
-    describe:
-      'Refuse what no key in this file signed: PEM, or .edge_custom_config.yaml (repeatable: any of them suffices)',
-  },
-  'minimum-date': {
-    group: trustGroup,
-    type: 'string',
-    requiresArg: true,
-    coerce: readDate,
-    describe: 'Refuse an older bundle: 2026-11-28, 2026-11-28T12:00:00Z, or seconds since 1970',
-  },
-} as const satisfies Readonly<Record<string, Options>>;
+export const trustOptions = trustOptionsFor({ signed: 'what', dated: 'an older bundle' });
+
+/** For those to which several are given: which have to be `signed`, and which is refused for its date. */
+export function trustOptionsFor({ signed, dated }: { readonly signed: string; readonly dated: string }) {
+  return {
+    'public-key': {
+      group: trustGroup,
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      describe: `Refuse ${signed} no key in this file signed: PEM, or .edge_custom_config.yaml (repeatable: any of them suffices)`,
+    },
+    'minimum-date': {
+      group: trustGroup,
+      type: 'string',
+      requiresArg: true,
+      coerce: readDate,
+      describe: `Refuse ${dated}: 2026-11-28, 2026-11-28T12:00:00Z, or seconds since 1970`,
+    },
+  } as const satisfies Readonly<Record<string, Options>>;
+}
 
 export type TrustArguments = InferredOptionTypes<typeof trustOptions>;
+
+/** Without the date: for what is older by its nature. @returns undefined where no key is given */
+export function readKeyTrust(args: TrustArguments): Promise<BundleTrust | undefined> {
+  return readTrust({ ...args, 'minimum-date': undefined });
+}
 
 /** @returns undefined where the options ask for nothing */
 export async function readTrust(args: TrustArguments): Promise<BundleTrust | undefined> {

@@ -33,6 +33,7 @@ import { readSigners, type SigningArguments, signingOptions } from '../signing-o
 import { readSourceDateEpoch } from '../source-date-epoch.ts';
 import type { Terminal } from '../terminal.ts';
 import { withTimeBudget } from '../time-budget.ts';
+import { type TrustArguments, trustOptionsFor } from '../trust-options.ts';
 import { duration, maxTimerMs, partSize, wholeNumber } from '../usage.ts';
 
 const options = {
@@ -65,6 +66,7 @@ const options = {
     coerce: duration('stop-after', maxTimerMs),
     describe: 'End with exit code 75 when this time is over (30m, 12h): the same command goes on from there',
   },
+  ...trustOptionsFor({ signed: 'a --base or --existing-bundle that', dated: 'an older --base' }),
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -72,6 +74,7 @@ type BuildArguments = GlobalArguments &
   InputArguments &
   ContentArguments &
   SigningArguments &
+  TrustArguments &
   InferredOptionTypes<typeof options>;
 
 export function buildCommand(terminal: Terminal): CommandModule<GlobalArguments, BuildArguments> {

@@ -4,10 +4,15 @@ import { diffDocument, formatDiff } from '../../report/bundle-difference.ts';
 import { type GlobalArguments, outputOption } from '../global-options.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
+import { readKeyTrust, readTrust, type TrustArguments, trustOptionsFor } from '../trust-options.ts';
 
-const options = { output: outputOption } as const satisfies Readonly<Record<string, Options>>;
+const options = {
+  ...trustOptionsFor({ signed: 'what', dated: 'what comes where it is older' }),
+  output: outputOption,
+} as const satisfies Readonly<Record<string, Options>>;
 
 type DiffArguments = GlobalArguments &
+  TrustArguments &
   InferredOptionTypes<typeof options> & { readonly from: string; readonly to: string };
 
 const outline = 'a bundle, or a bundle.json that was taken out of one';
@@ -26,9 +31,11 @@ export function diffCommand(terminal: Terminal): CommandModule<GlobalArguments, 
   };
 }
 
-async function diff({ from, to, output }: DiffArguments, terminal: Terminal): Promise<void> {
+async function diff(args: DiffArguments, terminal: Terminal): Promise<void> {
+  const { from, to, output } = args;
   const { readBundleDocument } = await import('../../bundle/read-document.ts');
   const { compareBundles } = await import('../../delta/compare-bundles.ts');
-  const [one, other] = [await readBundleDocument(from), await readBundleDocument(to)];
+  const one = await readBundleDocument(from, { trust: await readKeyTrust(args) });
+  const other = await readBundleDocument(to, { trust: await readTrust(args) });
   await writeResult(terminal, output, diffDocument(one, other, compareBundles(one, other)), formatDiff);
 }

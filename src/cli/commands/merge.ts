@@ -1,14 +1,15 @@
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
+import type { BundleReader } from '../../bundle/bundle-reader.ts';
 import { formatMerge } from '../../report/summaries.ts';
 import { formatBytes } from '../../report/units.ts';
-import { bundleArgument, withBundles } from '../bundle-argument.ts';
+import { bundleArgument, withBundle, withBundles } from '../bundle-argument.ts';
 import { concurrencyDefault, type GlobalArguments, outputOption } from '../global-options.ts';
 import type { Progress } from '../progress/progress.ts';
 import { withProgress } from '../progress/with-progress.ts';
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
-import { trustOptions } from '../trust-options.ts';
+import { type TrustArguments, trustOptionsFor } from '../trust-options.ts';
 import { partSize, wholeNumber } from '../usage.ts';
 
 const options = {
@@ -24,11 +25,12 @@ const options = {
     coerce: partSize('parts'),
     describe: 'Write the bundle in parts of so many bytes, with their checksums (3GB: as the installer has them)',
   },
-  'public-key': trustOptions['public-key'],
+  ...trustOptionsFor({ signed: 'what', dated: 'the last delta where it is older' }),
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
 type MergeArguments = GlobalArguments &
+  TrustArguments &
   InferredOptionTypes<typeof options> & { readonly base: string; readonly deltas: readonly string[] };
 
 export function mergeCommand(terminal: Terminal): CommandModule<GlobalArguments, MergeArguments> {
@@ -53,35 +55,43 @@ export function mergeCommand(terminal: Terminal): CommandModule<GlobalArguments,
 async function merge(args: MergeArguments, terminal: Terminal, progress: Progress): Promise<void> {
   const { mergeBundles } = await import('../../delta/merge-bundles.ts');
   const { out, parts: partBytes, concurrency, output } = args;
-  const result = await withBundles(
-    [args.base, ...args.deltas],
-    { 'public-key': args['public-key'], 'minimum-date': undefined },
-    ([base, ...deltas]) =>
-      mergeBundles({
-        base,
-        deltas,
-        out,
-        partBytes,
-        concurrency,
-        signal: terminal.signal,
-        onEvent: (event) => {
-          if (event.type === 'planned') {
-            const { path, bytes, presentBytes } = event;
-            progress.expect(bytes, presentBytes);
-            if (presentBytes === 0) return;
-            progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
-              path,
-              presentBytes,
-            });
-          } else {
-            if (event.type === 'restarted') progress.warn(`reading it again: ${event.reason.message}`);
-            progress.copy(event);
-          }
-        },
-      }),
+  const result = await withChain(args, ([base, ...deltas]) =>
+    mergeBundles({
+      base,
+      deltas,
+      out,
+      partBytes,
+      concurrency,
+      signal: terminal.signal,
+      onEvent: (event) => {
+        if (event.type === 'planned') {
+          const { path, bytes, presentBytes } = event;
+          progress.expect(bytes, presentBytes);
+          if (presentBytes === 0) return;
+          progress.note('resumed', `going on from ${formatBytes(presentBytes)} of an earlier run`, {
+            path,
+            presentBytes,
+          });
+        } else {
+          if (event.type === 'restarted') progress.warn(`reading it again: ${event.reason.message}`);
+          progress.copy(event);
+        }
+      },
+    }),
   );
   progress.end();
   const { bundle, images, charts, blobs } = result;
   const document = { bundle: { path: bundle.path, id: bundle.id, bytes: bundle.bytes }, images, charts, blobs };
   await writeResult(terminal, output, document, formatMerge);
+}
+
+/** All have to be signed. The bundle that is made is of the last one's date, which names those before it by their digests. */
+async function withChain<T>(
+  args: MergeArguments,
+  use: (bundles: readonly [BundleReader, ...BundleReader[]]) => Promise<T>,
+): Promise<T> {
+  const [last = '', ...earlier] = args.deltas.toReversed();
+  return withBundles([args.base, ...earlier.toReversed()], { ...args, 'minimum-date': undefined }, (bundles) =>
+    withBundle(last, args, (newest) => use([...bundles, newest])),
+  );
 }
