@@ -10,7 +10,7 @@ import type { BundleTrust } from '../bundle/read-head.ts';
 import { installerPartBytes } from '../bundle/write-parts.ts';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError, isEdgeBundleError } from '../errors.ts';
-import type { IsoEntry } from './iso-entry.ts';
+import type { FileEntry, IsoEntry, SliceEntry } from './iso-entry.ts';
 
 /** Where the installer looks for bundles. */
 export const contentFolder = '/opt/spectrocloud/content';
@@ -23,12 +23,20 @@ export interface IsoBundle {
   /** It is open as long as this is. */
   readonly reader: BundleReader;
   readonly bytes: number;
+  readonly parts: readonly (FileEntry | SliceEntry)[];
   /** The parts and their list. */
   readonly entries: readonly IsoEntry[];
-  /** The list, once all has been read: it is read once, whoever asks. */
-  list(): Promise<PartList>;
+  /**
+   * The list, once all has been read: it is read once, whoever asks.
+   *
+   * @param take gets every byte, where that is the first call
+   */
+  list(take?: TakeContent): Promise<PartList>;
   close(): Promise<void>;
 }
+
+/** Gets bytes of a part while they are hashed: with its path on the ISO, and where in it they stand. */
+export type TakeContent = (chunk: Buffer, path: string, offset: number) => Promise<void>;
 
 export interface IsoBundleOptions extends OperationOptions {
   /** What each part has, in bytes; of a bundle that is in parts already, they stay. Default: 3,000,000,000. */
@@ -51,30 +59,30 @@ export async function openIsoBundle(path: string, options: IsoBundleOptions = {}
     const partBytes = isCut ? (files.parts[0]?.end ?? files.size) : (options.partBytes ?? installerPartBytes);
     const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
     let listing: Promise<PartList> | undefined;
-    const list = (): Promise<PartList> => {
-      listing ??= listParts({ read, bundle: name, id, size: files.size, partBytes, signal: options.signal }).then(
-        (made) => {
-          if (files.list !== undefined) ensureSame(files.list, made);
-          return made;
-        },
-      );
+    const parts = isCut
+      ? files.parts.map(({ path: file, start, end }): FileEntry => {
+          const size = end - start;
+          return { kind: 'file', path: `${contentFolder}/${basename(file)}`, file, size, executable: false };
+        })
+      : slices(first, { name, size: files.size, partBytes });
+    const list = (take?: TakeContent): Promise<PartList> => {
+      listing ??= listParts({
+        ...{ read, bundle: name, id, size: files.size, partBytes, signal: options.signal },
+        onChunk: async (chunk, part, offset) => take?.(chunk, parts[part]?.path ?? '', offset),
+      }).then((made) => {
+        if (files.list !== undefined) ensureSame(files.list, made);
+        return made;
+      });
       return listing;
     };
-    const entries: IsoEntry[] = [
-      ...(isCut
-        ? files.parts.map(({ path: file, start, end }): IsoEntry => {
-            const size = end - start;
-            return { kind: 'file', path: `${contentFolder}/${basename(file)}`, file, size, executable: false };
-          })
-        : slices(first, { name, size: files.size, partBytes })),
-      {
-        kind: 'late',
-        path: `${contentFolder}/${name}.parts.json`,
-        size: encodePartList(blankList({ bundle: name, id, size: files.size, partBytes })).byteLength,
-        bytes: async () => encodePartList(await list()),
-      },
-    ];
-    return { name, id, reader, bytes: files.size, entries, list, close: () => files.close() };
+    const listEntry: IsoEntry = {
+      kind: 'late',
+      path: `${contentFolder}/${name}.parts.json`,
+      size: encodePartList(blankList({ bundle: name, id, size: files.size, partBytes })).byteLength,
+      bytes: async () => encodePartList(await list()),
+    };
+    const entries = [...parts, listEntry];
+    return { name, id, reader, bytes: files.size, parts, entries, list, close: () => files.close() };
   } catch (error) {
     await files.close();
     if (isEdgeBundleError(error, 'SIGNATURE_MISSING', 'SIGNATURE_INVALID', 'BUNDLE_OUTDATED')) {
@@ -90,7 +98,7 @@ interface Cut {
   readonly partBytes: number;
 }
 
-function slices(file: string, { name, size, partBytes }: Cut): IsoEntry[] {
+function slices(file: string, { name, size, partBytes }: Cut): SliceEntry[] {
   return Array.from({ length: Math.ceil(size / partBytes) }, (_, index) => {
     const offset = index * partBytes;
     const path = posix.join(contentFolder, `${name}${partSuffix(index)}`);

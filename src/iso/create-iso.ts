@@ -46,7 +46,7 @@ export async function createIso(options: CreateIsoOptions): Promise<MadeIso> {
   return makeIso(options, hosts, async (bundles) => {
     const entries = await entriesOf({ ...options, label, sourceDateEpoch }, bundles, key);
     const sums = checksumEntry(entries, bundles, { signal });
-    return { label, epoch: sourceDateEpoch, entries: [...entries, ...bundles.flatMap((each) => each.entries), sums] };
+    return { label, epoch: sourceDateEpoch, entries: [...entries, sums] };
   });
 }
 

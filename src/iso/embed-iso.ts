@@ -35,10 +35,9 @@ export async function embedIso(options: EmbedIsoOptions): Promise<MadeIso> {
   const config = key === undefined ? present : installerConfig(key, { present, replace });
   const hosts = { keys: installerKeys(config ?? ''), from: key?.file ?? `${installerConfigPath} of ${iso}` };
   return makeIso(options, hosts, async (bundles) => {
-    const content = bundles.flatMap(({ entries }) => entries);
-    const entries = [...content, ...(await otherEntries(options))];
+    const entries = await otherEntries(options);
     if (key !== undefined) entries.push({ kind: 'bytes', path: installerConfigPath, bytes: Buffer.from(config ?? '') });
-    const inTheWay = [...entries, ...stalePaths(base, bundles)]
+    const inTheWay = [...entries, ...bundles.flatMap((bundle) => bundle.entries), ...stalePaths(base, bundles)]
       .map(({ path }) => path)
       .filter((path) => base.paths.has(path));
     const others = inTheWay.filter((path) => path !== installerConfigPath);

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { OperationOptions } from '../content/store.ts';
 import { EdgeBundleError } from '../errors.ts';
 import { fileError } from '../files/file-error.ts';
+import { isoBlockBytes, readVolumeBlocks } from './volume-descriptor.ts';
 import type { Xorriso } from './xorriso.ts';
 
 /** A file on an ISO, and where in the image its bytes are. */
@@ -28,9 +29,6 @@ export interface IsoImage {
   /** The xorriso commands that make its boot records, partition tables and volume dates: equal for equal ones. */
   readonly bootRecords: readonly string[];
 }
-
-/** ECMA-119, section 6.1.2. */
-export const isoBlockBytes = 2048;
 
 /**
  * What is on an ISO, read in place.
@@ -101,22 +99,22 @@ export async function readIsoFile({ path }: IsoImage, file: IsoFile, maxBytes: n
   }
 }
 
-/** ECMA-119, section 8.1: a volume descriptor is in sector 16. xorriso takes any other file for an empty medium. */
+/** xorriso takes any other file for an empty medium. */
 async function ensureIso(path: string): Promise<number> {
-  const sector = Buffer.alloc(8);
   let size: number;
+  let blocks: number | undefined;
   try {
     const handle = await open(path, constants.O_RDONLY);
     try {
       ({ size } = await handle.stat());
-      await handle.read(sector, 0, sector.byteLength, 16 * isoBlockBytes);
+      blocks = await readVolumeBlocks(handle);
     } finally {
       await handle.close();
     }
   } catch (error) {
     throw fileError(error, `cannot read '${path}'`);
   }
-  if (sector.toString('latin1', 1, 6) === 'CD001') return size;
+  if (blocks !== undefined) return size;
   throw new EdgeBundleError('ISO_INVALID', `'${path}' is no ISO 9660 image`, {
     hint: 'Check the path, or copy it again.',
   });

@@ -46,7 +46,7 @@ export interface MadeIso {
   }[];
 }
 
-/** The image as it is to be written: all but the bundles' own entries comes from what makes it. */
+/** The image as it is to be written, but for the bundles. */
 export type IsoPlan = Pick<WriteIsoOptions, 'entries' | 'base' | 'remove' | 'label' | 'epoch'>;
 
 /**
@@ -70,7 +70,8 @@ export async function makeIso(
     const planned = await plan(bundles);
     const total = bundles.reduce((sum, { bytes }) => sum + bytes, 0);
     onStart?.(total);
-    const image = await writeIso({ ...planned, xorriso, out, force, signal, onWritten: sharesOf(total, onProgress) });
+    const onWritten = sharesOf(total, onProgress);
+    const image = await writeIso({ ...planned, bundles, xorriso, out, force, signal, onWritten });
     return { image, bundles: bundles.map(summaryOf) };
   } finally {
     for (const bundle of bundles) await bundle.close();
@@ -95,8 +96,8 @@ export async function copyOf(file: string, path: string): Promise<IsoEntry> {
   return { kind: 'bytes', path, bytes };
 }
 
-function summaryOf({ name, id, bytes, entries }: IsoBundle): MadeIso['bundles'][number] {
-  return { name, id, bytes, parts: entries.length - 1 };
+function summaryOf({ name, id, bytes, parts }: IsoBundle): MadeIso['bundles'][number] {
+  return { name, id, bytes, parts: parts.length };
 }
 
 /** Makes of shares of a whole the bytes that came since the last one. */

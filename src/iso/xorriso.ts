@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 
 import type { OperationOptions } from '../content/store.ts';
 import { abortedError, EdgeBundleError, errorMessage, systemErrorCode, throwIfAborted } from '../errors.ts';
@@ -7,6 +8,17 @@ import { abortedError, EdgeBundleError, errorMessage, systemErrorCode, throwIfAb
 export interface XorrisoOptions extends OperationOptions {
   /** Called with how much of an image has been written, 0 to 1. */
   readonly onWritten?: ((share: number) => void) | undefined;
+}
+
+interface StartOptions extends XorrisoOptions {
+  readonly first?: readonly string[] | undefined;
+}
+
+interface Started {
+  readonly stdout: Readable;
+  /** Fails where it fails. */
+  readonly ended: Promise<void>;
+  readonly stop: () => void;
 }
 
 /** Older ones have bugs in what is needed here: boot records that are kept, exact time stamps. */
@@ -48,29 +60,56 @@ export class Xorriso {
    * @throws EdgeBundleError ISO_FAILED with its own words; NO_SPACE, ABORTED
    */
   async run(commands: readonly string[], { onWritten, signal }: XorrisoOptions = {}): Promise<string> {
+    const { stdout, ended } = this.#start(commands, { onWritten, signal });
+    let output = '';
+    stdout.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-keptOutputBytes);
+    });
+    await ended;
+    return output;
+  }
+
+  /**
+   * The image that its commands write, from its first byte on. Whoever has enough goes, and it is stopped.
+   *
+   * @throws EdgeBundleError ISO_FAILED with its own words; ABORTED
+   */
+  async *image(commands: readonly string[], { signal }: OperationOptions = {}): AsyncGenerator<Buffer, void> {
+    // Only as its first argument this takes its stdout, and its results go to stderr.
+    const { stdout, ended, stop } = this.#start(commands, { first: ['-outdev', '-'], signal });
+    ended.catch(() => undefined);
+    try {
+      for await (const chunk of stdout) yield chunk as Buffer;
+      await ended;
+    } finally {
+      stop();
+      await ended.catch(() => undefined);
+    }
+  }
+
+  #start(commands: readonly string[], { first = [], onWritten, signal }: StartOptions): Started {
     throwIfAborted(signal);
-    const args = ['-no_rc', '-abort_on', 'FAILURE', '-return_with', 'SORRY', '32', ...commands];
+    const args = [...first, '-no_rc', '-abort_on', 'FAILURE', '-return_with', 'SORRY', '32', ...commands];
     // Its messages are parsed: no locale. What is written depends on the arguments alone: no time from the environment.
     const environment = { PATH: process.env.PATH, HOME: process.env.HOME, LC_ALL: 'C.UTF-8', TZ: 'UTC' };
     const child = spawn(this.#program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], signal });
     let failure: unknown;
     child.once('error', (error) => (failure = error));
-    let [output, said] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-keptOutputBytes);
-    });
+    let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-keptErrorBytes);
       const percent = /(?<percent>\d+(?:\.\d+)?)%(?: fifo| done|\s)/.exec(text)?.groups?.percent;
       if (percent !== undefined) onWritten?.(Number(percent) / 100);
     });
-    const [code] = (await once(child, 'close').catch((error: unknown) => {
-      failure ??= error;
-      return [1];
-    })) as [number | null];
-    if (signal?.aborted === true) throw abortedError(signal);
-    if (failure === undefined && code === 0) return output;
-    throw this.#failureOf(failure, said);
+    const end = async (): Promise<void> => {
+      const [code] = (await once(child, 'close').catch((error: unknown) => {
+        failure ??= error;
+        return [1];
+      })) as [number | null];
+      if (signal?.aborted === true) throw abortedError(signal);
+      if (failure !== undefined || code !== 0) throw this.#failureOf(failure, said);
+    };
+    return { stdout: child.stdout, ended: end(), stop: () => child.kill('SIGKILL') };
   }
 
   #failureOf(failure: unknown, said: string): EdgeBundleError {

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { truncateSync } from 'node:fs';
 import {
   chmod,
   cp,
@@ -222,6 +223,24 @@ describe('iso create', () => {
     await expectError('ABORTED', 'interrupted', () => make('stopped.iso', { signal: controller.signal }));
     expect((await readdir(folder)).filter((name) => name.startsWith('stopped'))).toEqual([]);
   });
+
+  it('ends in order when it is interrupted while parts are written', async () => {
+    const controller = new AbortController();
+    const stopped = make('stopped.iso', { signal: controller.signal, onProgress: () => controller.abort() });
+    await expectError('ABORTED', 'interrupted', () => stopped);
+    expect((await readdir(folder)).filter((name) => name.startsWith('stopped'))).toEqual([]);
+  });
+
+  it('says which part it writes is not on the disk any more', async () => {
+    const parts = join(await temporaryFolder(), 'parts');
+    const { paths } = await writeParts(path, { partBytes, out: parts });
+    const shortened = make('shortened.iso', {
+      bundles: [parts],
+      onProgress: () => truncateSync(paths.at(-1) ?? '', 1),
+    });
+    await expectError('BUNDLE_INVALID', basename(paths.at(-1) ?? ''), () => shortened);
+    expect((await readdir(folder)).filter((name) => name.startsWith('shortened'))).toEqual([]);
+  });
 });
 
 describe('iso embed', () => {
@@ -392,6 +411,23 @@ describe('xorriso', () => {
     await expectError('ISO_FAILED', 'xorriso', () =>
       xorriso.run(['-indev', join(folder, 'nothing.iso'), '-extract', '/a', '/b']),
     );
+  });
+});
+
+describe('xorriso that writes something else than asked', () => {
+  it.each([
+    ['nothing', 'true', 'ended before'],
+    ['too little', 'head -c 30000 /dev/zero', 'ended before'],
+    ['no ISO', 'cat /dev/zero', 'something else than an ISO'],
+    ['another image', 'xorriso -outdev - -map BUNDLE /x -commit', 'not where xorriso has said'],
+    ['until it fails', 'head -c 30000 /dev/zero; echo "xorriso : FAILURE : no way" >&2; exit 32', 'no way'],
+  ])('is told: %s', async (_, commands, said) => {
+    const program = join(await temporaryFolder(), 'xorriso');
+    const script = `#!/bin/sh\n[ "$1" = -outdev ] || exec xorriso "$@"\n${commands.replace('BUNDLE', path)}\n`;
+    await writeFile(program, script, { mode: 0o755 });
+    const other = await Xorriso.find(program);
+    await expectError('ISO_FAILED', said, () => make('other.iso', { xorriso: other }));
+    expect((await readdir(folder)).filter((name) => name.startsWith('other'))).toEqual([]);
   });
 });
 
