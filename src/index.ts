@@ -102,6 +102,7 @@ export {
   type MirrorConfigOptions,
   type MirrorFormat,
 } from './mirror-config/mirror-config.ts';
+export { writeMirrorConfig } from './mirror-config/write-mirror-config.ts';
 export { type LeftOutImage, leftOutFile, parseLeftOut, readLeftOut } from './bundle/left-out.ts';
 export {
   CredentialChain,

@@ -44,10 +44,12 @@ async function bundleOf(...references: readonly string[]): Promise<string> {
   return writeBundle(out, await planBundle(Object.fromEntries(references.map((reference) => [reference, content]))));
 }
 
-/** Every file below `out`, by path. */
+/** Every file below `out`, by path, but the list of them. */
 async function readTree(out: string): Promise<Record<string, string>> {
   const entries = await readdir(out, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const paths = entries
+    .filter((entry) => entry.isFile() && entry.name !== 'mirror-config.sha256')
+    .map((entry) => join(entry.parentPath, entry.name));
   return Object.fromEntries(
     await Promise.all(paths.map(async (path) => [path.slice(out.length + 1), await readFile(path, 'utf8')] as const)),
   );
@@ -241,7 +243,7 @@ describe('mirror-config', () => {
   });
 
   it('writes nothing where nothing was left out', async () => {
-    expect(await configure('--format', 'namespaces').catch((error: unknown) => String(error))).toContain('ENOENT');
+    expect(await configure('--format', 'namespaces')).toEqual({});
   });
 
   it('writes the same files again', async () => {

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-
 import type { Argv, CommandModule, InferredOptionTypes, Options } from 'yargs';
 
 import type { LeftOutImage } from '../../bundle/left-out.ts';
@@ -26,7 +24,12 @@ const options = {
     requiresArg: true,
     describe: "JSON of 'resolve' or 'build': what else was left out, besides what the bundle says",
   },
-  out: { type: 'string', requiresArg: true, default: 'mirror-config', describe: 'The folder that the files go into' },
+  out: {
+    type: 'string',
+    requiresArg: true,
+    default: 'mirror-config',
+    describe: 'The folder that the files go into, in place of those of an earlier run',
+  },
   output: outputOption,
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -59,7 +62,7 @@ async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, prog
   }
   const alsoLeftOut = await readResolution(args);
   const { mirrorConfig } = await import('../../mirror-config/mirror-config.ts');
-  const { writeFileAtomic } = await import('../../files/atomic-file.ts');
+  const { writeMirrorConfig } = await import('../../mirror-config/write-mirror-config.ts');
   const { readLeftOut } = await import('../../bundle/left-out.ts');
   const wanted = format === 'all' ? formats : [format];
   const { signal } = terminal;
@@ -76,7 +79,7 @@ async function writeConfig(args: MirrorConfigArguments, terminal: Terminal, prog
       `${reference} was left out, and its namespace is not known: label it with stylus.io/imageswap=disable`,
     );
   }
-  for (const [path, text] of files) await writeFileAtomic(join(out, path), text);
+  await writeMirrorConfig(out, files, { signal });
   progress.end();
   const result = { out, files: [...files.keys()], registries: [...registries], namespaces: [...namespaces] };
   await writeResult(terminal, args.output, result, formatMirrorConfig);
