@@ -17,12 +17,11 @@ const maxTextLength = 1024 * 1024;
 const maxKeys = 64;
 
 const pemBlock = /^-----BEGIN (?<label>[A-Z0-9 ]+)-----[^-]*-----END \k<label>-----/gm;
-const publicLabels = ['PUBLIC KEY', 'RSA PUBLIC KEY', 'CERTIFICATE'];
 
 /** `.edge_custom_config.yaml` of the Edge Installer: the key that is embedded there is the one that content has to be signed for. */
 const installerSchema = z.object({
   content: z.object({
-    signing: z.object({ publicKey: z.object({ base64EncodedValue: z.string().max(maxTextLength) }) }),
+    signing: z.object({ publicKey: z.object({ base64EncodedValue: z.string() }) }),
   }),
 });
 
@@ -50,7 +49,7 @@ function keysOf({ name, text }: KeyText): PublicKey[] {
 }
 
 function pemKeys(name: string, text: string): PublicKey[] {
-  const blocks = [...text.replaceAll('\r', '').matchAll(pemBlock)];
+  const blocks = [...text.matchAll(pemBlock)];
   if (blocks.length > maxKeys) throw new EdgeBundleError('KEY_INVALID', `'${name}' has more than ${maxKeys} keys`);
   if (blocks.length === 0) throw new EdgeBundleError('KEY_INVALID', `'${name}' has no complete PEM block`);
   return blocks.map(([block, label = '']) => {
@@ -59,7 +58,6 @@ function pemKeys(name: string, text: string): PublicKey[] {
         hint: 'Keep it secret. openssl pkey -in private.pem -pubout -out public.pem makes the public one.',
       });
     }
-    if (!publicLabels.includes(label)) throw noKey(name);
     return keyFrom(name, () => createPublicKey(block));
   });
 }
@@ -79,7 +77,7 @@ function installerKey(name: string, text: string): string {
   if (whyUnreadableYaml(text) !== undefined) throw noKey(name);
   let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 0, logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
+    value = parse(text, { logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
   } catch {
     throw noKey(name);
   }

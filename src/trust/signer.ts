@@ -35,7 +35,7 @@ export function detachedSigner(publicKey: PublicKey, signature: Buffer): Signer 
 
 /** The one private key in a text; which kind it is, is not looked at. @throws EdgeBundleError KEY_INVALID */
 export function parsePrivateKey({ name, text }: KeyText, passphrase?: string): KeyObject {
-  const [block, ...others] = [...text.replaceAll('\r', '').matchAll(privateBlock)].map(([pem]) => pem);
+  const [block, ...others] = [...text.matchAll(privateBlock)].map(([pem]) => pem);
   if (block === undefined || others.length > 0) {
     throw new EdgeBundleError(
       'KEY_INVALID',
@@ -54,7 +54,7 @@ function privateKeyOf(name: string, pem: string, passphrase: string | undefined)
     throw new EdgeBundleError('KEY_INVALID', `the private key in '${name}' is encrypted`, { hint: passphraseHint });
   }
   try {
-    return createPrivateKey({ key: pem, ...(isEncrypted ? { passphrase } : {}) });
+    return createPrivateKey({ key: pem, passphrase });
   } catch {
     throw isEncrypted
       ? new EdgeBundleError('KEY_INVALID', `the private key in '${name}' cannot be decrypted`, {

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -8,6 +9,7 @@ import { redact } from '../../src/redaction.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
 import { readSigner } from '../../src/trust/signer.ts';
 import { expectError } from '../support/expect-error.ts';
+import { noise } from '../support/graphs.ts';
 import { runProgram } from '../support/run-program.ts';
 import { keyKinds, type KeyPair, makeKey, makeKeyOf } from '../support/signing-keys.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -19,6 +21,12 @@ let ed25519: KeyPair;
 beforeAll(async () => {
   [rsa, ecdsa, ed25519] = [await makeKey('rsa'), await makeKey('ecdsa'), await makeKey('ed25519')];
 });
+
+/** A public key of Ed25519 from any 32 bytes (RFC 8410, section 10.1). */
+function publicPemOf(seed: string): string {
+  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), noise(32, seed)]);
+  return `-----BEGIN PUBLIC KEY-----\n${der.toString('base64')}\n-----END PUBLIC KEY-----\n`;
+}
 
 function idsIn(text: string): string[] {
   return readPublicKeys([{ name: 'keys.pem', text }]).map(({ keyId }) => keyId);
@@ -52,12 +60,32 @@ describe('public keys', () => {
     }
   });
 
+  it("are read from the installer's configuration where it names them by an anchor", () => {
+    const text = `key: &key ${Buffer.from(rsa.publicPem).toString('base64')}\ncontent: {signing: {publicKey: {base64EncodedValue: *key}}}\n`;
+    expect(idsIn(text)).toEqual([rsa.keyId]);
+  });
+
+  it('are 64 at most, in one file or in several', async () => {
+    const pems = Array.from({ length: 65 }, (_, number) => publicPemOf(`key ${number}`));
+    expect(idsIn(pems.slice(1).join(''))).toHaveLength(64);
+    await expectError('KEY_INVALID', "'keys.pem' has more than 64 keys", () => idsIn(pems.join('')));
+    const [first = '', ...others] = pems;
+    const texts = [first, others.join('')].map((text) => ({ name: 'keys.pem', text }));
+    await expectError('KEY_INVALID', 'there are 65 keys, at most 64', () => readPublicKeys(texts));
+  });
+
   it.each([
     ['nothing', ''],
     ['text', 'hello'],
     ['a YAML file without a key', 'content:\n  signing: {}\n'],
     ['an empty key', 'content:\n  signing:\n    publicKey:\n      base64EncodedValue: ""\n'],
     ['many aliases', `a: &a [x]\nb: [${'*a,'.repeat(1000)}]\n`],
+    ['what is nested without end', '['.repeat(1_000_000)],
+    ['more text than any has', `${'#'.repeat(1024 * 1024)}\n${publicPemOf('any')}`],
+    [
+      'a certificate that was asked for',
+      '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n',
+    ],
     ['half a block', '-----BEGIN PUBLIC KEY-----\nAAAA\n'],
     ['a block of nothing', '-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n'],
     ['something else in PEM', '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n'],
@@ -80,6 +108,37 @@ describe('public keys', () => {
     const key = await makeKeyOf(options);
     await expectError('KEY_INVALID', message, () => idsIn(key.publicPem));
     await expectError('KEY_INVALID', message, () => readSigner({ name: 'private.pem', text: key.privatePem }));
+  });
+});
+
+/** A public key of RSA with any modulus of so many bits: whether it has two factors, nobody looks. */
+function rsaKeyOf(bits: number, exponent: number): string {
+  const modulus = noise(Math.ceil(bits / 8), `modulus of ${bits} bits`);
+  const highest = (bits - 1) % 8;
+  modulus[0] = ((modulus[0] ?? 0) & ((1 << highest) - 1)) | (1 << highest);
+  modulus.writeUInt8(modulus.readUInt8(modulus.byteLength - 1) | 1, modulus.byteLength - 1);
+  const e = Buffer.from(exponent.toString(16).padStart(6, '0'), 'hex').toString('base64url');
+  const key = { kty: 'RSA', n: modulus.toString('base64url'), e };
+  return createPublicKey({ format: 'jwk', key }).export({ type: 'spki', format: 'pem' }).toString();
+}
+
+describe('a public key of RSA', () => {
+  it.each([
+    [2048, 65_537],
+    [2048, 3],
+    [8192, 65_537],
+  ])('of %d bits with the exponent %d is taken', (bits, exponent) => {
+    expect(idsIn(rsaKeyOf(bits, exponent))).toHaveLength(1);
+  });
+
+  it.each([
+    [2047, 65_537, '2047 bits; 2048 to 8192'],
+    // It takes longer to check with than to sign anything.
+    [8193, 65_537, '8193 bits; 2048 to 8192'],
+    // Every text is its own signature.
+    [2048, 1, 'an exponent that proves nothing'],
+  ])('of %d bits with the exponent %d is refused', async (bits, exponent, message) => {
+    await expectError('KEY_INVALID', message, () => idsIn(rsaKeyOf(bits, exponent)));
   });
 });
 
@@ -115,6 +174,7 @@ describe('private keys', () => {
         expect(text).toContain(`BEGIN ${label}`);
         expect(text.includes('ENCRYPTED')).toBe(more.length > 0);
         expect(idOf(text)).toBe(id);
+        expect(idOf(text.replaceAll('\n', '\r\n'))).toBe(id);
       }
     }
   });

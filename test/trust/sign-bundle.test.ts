@@ -255,6 +255,17 @@ describe('a host with public keys', () => {
     expect(error.exitCode).toBe(4);
   });
 
+  it('refuses what is older where it asks for no signature, too; a bundle without a date says so', async () => {
+    const path = await freshBundle();
+    const openFor = async (minimumDate: number, bundle = path): Promise<void> =>
+      (await BundleReader.open(bundle, { trust: trustOf({ keys: [], minimumDate }) })).close();
+    await openFor(1_700_000_000);
+    await expectError('BUNDLE_OUTDATED', '2023-11-14T22:13:21Z is the least', () => openFor(1_700_000_001));
+    const undated = await writeBundle(await memoryFolder(), await smallBundle());
+    const error = await expectError('BUNDLE_OUTDATED', 'states no date', () => openFor(1, undated));
+    expect(error.hint).toContain('SOURCE_DATE_EPOCH');
+  });
+
   it('looks at nothing in bundle.json before it knows who signed it', async () => {
     const path = await freshBundle();
     await signBundle(path, { signers: [signerOf(first)] });
