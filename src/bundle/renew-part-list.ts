@@ -6,7 +6,7 @@ import { EdgeBundleError, throwIfAborted } from '../errors.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
 import { withoutPartSuffix } from './find-parts.ts';
 import type { PartFiles } from './part-files.ts';
-import { encodePartList, type ListedPart, partListPath } from './part-list.ts';
+import { encodePartList, type ListedPart, type PartList, partListPath } from './part-list.ts';
 
 export interface PartChange extends OperationOptions {
   readonly position: number;
@@ -19,15 +19,14 @@ export interface PartChange extends OperationOptions {
 const chunkBytes = 4 * 1024 * 1024;
 
 /**
- * Makes the list of parts, where there is one, that of the parts after a change which is made next. A run that is killed in
+ * Makes `list`, which is that of the parts, that of the parts after a change which is made next. A run that is killed in
  * between can do both again: the list may already be that of the change.
  *
+ * @returns the list that is there now
  * @throws EdgeBundleError BUNDLE_INVALID where a part that is changed is not as the list says: nothing was changed then;
  *   NO_SPACE, FILE_FAILED, ABORTED
  */
-export async function renewPartList(files: PartFiles, change: PartChange): Promise<void> {
-  const { list } = files;
-  if (list === undefined) return;
+export async function renewPartList(files: PartFiles, list: PartList, change: PartChange): Promise<PartList> {
   const end = change.position + change.content.byteLength;
   const parts: ListedPart[] = [...list.parts];
   for (const [index, part] of files.parts.entries()) {
@@ -42,7 +41,9 @@ export async function renewPartList(files: PartFiles, change: PartChange): Promi
     }
     parts[index] = { ...listed, sha256: after };
   }
-  await writeFileAtomic(partListPath(withoutPartSuffix(files.paths[0] ?? '')), encodePartList({ ...list, parts }));
+  const renewed = { ...list, parts };
+  await writeFileAtomic(partListPath(withoutPartSuffix(files.paths[0] ?? '')), encodePartList(renewed));
+  return renewed;
 }
 
 async function checksumWith(

@@ -69,8 +69,9 @@ async function signLocked(
   const { digest, id } = bundleIdentity(documentBytes);
   const position = signatureContentPosition(signatureFrame);
   let { content: present } = await readSignatureEntry(files, signatureFrame);
+  let { list } = files;
   const put = async (content: Buffer): Promise<void> => {
-    await renewPartList(files, { position, present, content, signal });
+    if (list !== undefined) list = await renewPartList(files, list, { position, present, content, signal });
     await files.overwrite(position, content);
     present = content;
   };

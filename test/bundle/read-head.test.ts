@@ -6,7 +6,7 @@ import { compress } from 'zstd-napi';
 
 import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
-import { type ExpectedFrame, rawFrame, seekTable, ustarHeader } from '../support/bundle-archive.ts';
+import { archiveFiles, type ExpectedFrame, rawFrame, seekTable, ustarHeader } from '../support/bundle-archive.ts';
 import { type PlannedBundle, smallBundle } from '../support/bundles.ts';
 import { craftBundle, type CraftedSizes } from '../support/crafted-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
@@ -84,6 +84,24 @@ describe('the start of a bundle', () => {
       }),
     });
     await refused(path, `'oci-layout'`);
+  });
+
+  it('is refused where anything but zeros is behind one of its files', async () => {
+    const { document } = small;
+    const files = archiveFiles(document, small.contents).slice(0, 3);
+    let end = 0;
+    for (const { path: name, content } of files) {
+      end += 512 + content.byteLength;
+      const next = Math.ceil(end / 512) * 512;
+      expect(next).toBeGreaterThan(end);
+      for (const at of new Set([end, next - 1])) {
+        const path = await craftBundle(document, small.contents, {
+          frames: inHead((head) => head.writeUInt8(1, at)),
+        });
+        await refused(path, `'${name}' is not as bundle.json implies`);
+      }
+      end = next;
+    }
   });
 
   it.each([

@@ -6,14 +6,17 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { encodeSignatureFile } from '../../src/bundle/signature-file.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
+import { verifyParts } from '../../src/bundle/verify-parts.ts';
+import { writeParts } from '../../src/bundle/write-parts.ts';
 import { FileLock } from '../../src/files/file-lock.ts';
 import type { PublicKey } from '../../src/trust/public-key.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
-import { readSigner, type Signer } from '../../src/trust/signer.ts';
+import { detachedSigner, readSigner, type Signer } from '../../src/trust/signer.ts';
 import { ensureSigned, trustOf } from '../../src/trust/trust-policy.ts';
-import { framesOf } from '../support/bundle-archive.ts';
+import { framesOf, signatureFile } from '../support/bundle-archive.ts';
 import { smallBundle, writeBundle } from '../support/bundles.ts';
+import { craftBundle } from '../support/crafted-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
 import { sha256 } from '../support/graphs.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -153,6 +156,91 @@ describe('signing a bundle', () => {
   });
 });
 
+describe('signing', () => {
+  it('is refused, before anything is written, for a bundle.json that no reader would take', async () => {
+    const { document, contents } = await smallBundle();
+    for (const [text, code] of [
+      [JSON.stringify({ ...document, name: '../x' }), 'BUNDLE_INVALID'],
+      [`${JSON.stringify(document)}\n`, 'BUNDLE_INVALID'],
+      [JSON.stringify({ ...document, formatVersion: 2 }), 'UNSUPPORTED'],
+    ] as const) {
+      const path = await craftBundle(document, contents, {
+        file: (file) => {
+          if (file.path === 'bundle.json') return { ...file, content: Buffer.from(text) };
+          return file.path === 'bundle.json.sig' ? { ...file, content: signatureFile(text) } : file;
+        },
+      });
+      const before = await readFile(path);
+      await expectError(code, '', () => signBundle(path, { signers: [signerOf(first)] }));
+      expect(sha256(await readFile(path))).toBe(sha256(before));
+      expect(await readdir(dirname(path))).toEqual([basename(path)]);
+    }
+  });
+
+  it('says so where no reader would take the bundle for another reason', async () => {
+    const { document, contents } = await smallBundle();
+    const path = await craftBundle(document, contents, {
+      file: (file) => (file.path === 'index.json' ? { ...file, content: Buffer.from('{}') } : file),
+    });
+    await expectError('BUNDLE_INVALID', "'index.json' is not as bundle.json implies", () =>
+      signBundle(path, { signers: [signerOf(first)] }),
+    );
+  });
+
+  it('puts a good signature in the place of a bad one by the same key', async () => {
+    const path = await freshBundle();
+    const bytes = Buffer.from(unsigned);
+    const bad = `signature ed25519 ${first?.keyId ?? ''} ${Buffer.alloc(64, 7).toString('base64')}`;
+    const document = runProgram('tar', ['--zstd', '-xOf', path, 'bundle.json']);
+    signatureFile(document, [bad]).copy(bytes, (framesOf(bytes)[1]?.start ?? 0) + 525);
+    await writeFile(path, bytes);
+    await expectError('SIGNATURE_INVALID', 'is not one over', () => opened(path, first));
+    expect(await signBundle(path, { signers: [signerOf(first)] })).toMatchObject({ changed: true });
+    expect((await opened(path, first)).signatures).toHaveLength(1);
+  });
+
+  it('puts in nothing that is no signature by the key', async () => {
+    const path = await freshBundle();
+    const [publicKey] = publicKeys(first);
+    if (publicKey === undefined) throw new Error('there is no key');
+    const signers = [detachedSigner(publicKey, await signerOf(first).sign(Buffer.from('another bundle.json')))];
+    await expectError('SIGNATURE_INVALID', 'is not one by', () => signBundle(path, { signers }));
+    expect(sha256(await readFile(path))).toBe(sha256(unsigned));
+    expect(await readdir(dirname(path))).toEqual([name]);
+  });
+
+  it('is not begun any more where it was interrupted before', async () => {
+    const path = await freshBundle();
+    await expectError('ABORTED', 'interrupted', () =>
+      signBundle(path, { signers: [signerOf(first)], signal: AbortSignal.abort() }),
+    );
+    expect(sha256(await readFile(path))).toBe(sha256(unsigned));
+  });
+
+  it.each([
+    ['half of them', (pending: Buffer) => pending.subarray(0, 9000)],
+    ['more than there is room for', (pending: Buffer) => Buffer.concat([pending, Buffer.alloc(4096)])],
+    ['those of another bundle', (pending: Buffer) => signatureFile('x', [pending.toString().split('\n')[2] ?? ''])],
+  ])('keeps the signatures that are there where the file beside the bundle has %s', async (_, change) => {
+    const path = await freshBundle();
+    await signBundle(path, { signers: [signerOf(first)] });
+    const start = (framesOf(unsigned)[1]?.start ?? 0) + 525;
+    await writeFile(`${path}.signing`, change((await readFile(path)).subarray(start, start + 15_872)));
+    await signBundle(path, { signers: [signerOf(second)] });
+    expect((await opened(path, first)).signatures).toHaveLength(2);
+    const bundle = await BundleReader.open(path);
+    expect((await verifyBundle(bundle)).failures).toEqual([]);
+    await bundle.close();
+  });
+
+  it('with a key that is given twice makes one signature', async () => {
+    const path = await freshBundle();
+    const { signatures } = await signBundle(path, { signers: [signerOf(second), signerOf(second)] });
+    expect(signatures.map(({ keyId }) => keyId)).toEqual([second?.keyId]);
+    expect((await opened(path, second)).signatures).toHaveLength(1);
+  });
+});
+
 describe('signing that was interrupted', () => {
   /** A bundle with one signature, over which a second was half written. */
   async function torn(): Promise<{ path: string; pending: Buffer }> {
@@ -167,6 +255,30 @@ describe('signing that was interrupted', () => {
     const start = (framesOf(old)[1]?.start ?? 0) + 525;
     return { path: after, pending: done.subarray(start, start + 15_872) };
   }
+
+  it('before the bundle was changed is done by the next run, which another key signs', async () => {
+    const whole = await freshBundle();
+    const folder = await memoryFolder();
+    await writeParts(whole, { partBytes: 100_000, out: folder });
+    const controller = new AbortController();
+    const { publicKey, sign } = signerOf(first);
+    const stopping: Signer = {
+      publicKey,
+      sign: (bytes) => {
+        controller.abort();
+        return sign(bytes);
+      },
+    };
+    await expectError('ABORTED', 'interrupted', () =>
+      signBundle(folder, { signers: [stopping], signal: controller.signal }),
+    );
+    expect((await opened(folder)).signatures).toEqual([]);
+    expect((await readdir(folder)).filter((file) => file.endsWith('.signing'))).toEqual([`${name}.signing`]);
+    await signBundle(folder, { signers: [signerOf(second)] });
+    await opened(folder, first);
+    await opened(folder, second);
+    expect(await verifyParts(folder)).toMatchObject({ hasChecksums: true });
+  });
 
   it('is told from a signature, and never taken for one', async () => {
     const { path } = await torn();
