@@ -261,12 +261,12 @@ describe('signing that was interrupted', () => {
     const folder = await memoryFolder();
     await writeParts(whole, { partBytes: 100_000, out: folder });
     const controller = new AbortController();
-    const { publicKey, sign } = signerOf(first);
+    const signer = signerOf(first);
     const stopping: Signer = {
-      publicKey,
+      publicKey: signer.publicKey,
       sign: (bytes) => {
         controller.abort();
-        return sign(bytes);
+        return signer.sign(bytes);
       },
     };
     await expectError('ABORTED', 'interrupted', () =>

@@ -112,7 +112,7 @@ function everyMember(): BundleDocument {
 }
 
 /** `value` with one thing in it changed: each value, each member left out, each element left out or there twice, each two swapped. */
-function* changesOf(value: unknown): Generator<unknown> {
+function* changesOf(value: unknown): Generator {
   if (Array.isArray(value)) {
     const list: readonly unknown[] = value;
     for (const [at, element] of list.entries()) {
