@@ -4,12 +4,16 @@ import { pipeline } from 'node:stream/promises';
 
 import { bytesOf } from '../content/verify.ts';
 import { EdgeBundleError } from '../errors.ts';
+import { AnswerClock } from './answer-clock.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 export interface ExchangeLimits {
   /** A client that neither sends nor reads for this long loses its connection; in milliseconds. */
   readonly stallMs: number;
-  /** The least that a client sends while it is waited for, on an average over `stallMs`: one byte now and then is none. */
+  /**
+   * The least that a client sends while it is waited for, on an average over `stallMs`, and the least that it takes of an
+   * answer: one byte now and then is none.
+   */
   readonly minBytesPerSecond: number;
 }
 
@@ -23,6 +27,7 @@ export class Exchange {
   readonly #response: ServerResponse;
   readonly #limits: ExchangeLimits;
   readonly #aborter = new AbortController();
+  readonly #clock: AnswerClock;
   #receivedBytes = 0;
   #sentBytes = 0;
 
@@ -35,12 +40,22 @@ export class Exchange {
     this.#request = request;
     this.#response = response;
     this.#limits = limits;
-    response.once('close', () => this.#aborter.abort());
+    const { stallMs, minBytesPerSecond } = limits;
+    this.#clock = new AnswerClock({ startMs: stallMs, minBytesPerSecond, onOver: () => this.cutOff() });
+    response.once('close', () => {
+      this.#clock.rests();
+      this.#aborter.abort();
+    });
   }
 
   /** Aborted when the connection ends, and when the answer has been sent. */
   get signal(): AbortSignal {
     return this.#aborter.signal;
+  }
+
+  /** Ends the connection, whatever is being received or sent. */
+  cutOff(): void {
+    this.#response.destroy();
   }
 
   /** Of the request's body, as far as it was read. */
@@ -111,6 +126,7 @@ export class Exchange {
       return;
     }
     this.#sentBytes = bytes.byteLength;
+    this.#clock.runs(bytes.byteLength);
     this.#response.end(bytes);
   }
 
@@ -140,9 +156,12 @@ export class Exchange {
     for await (const chunk of bytesOf(content)) {
       if (this.#sentBytes + chunk.byteLength > size) throw mismatch();
       this.#sentBytes += chunk.byteLength;
+      this.#clock.runs(chunk.byteLength);
       yield chunk;
+      this.#clock.rests();
     }
     if (this.#sentBytes !== size) throw mismatch();
+    this.#clock.runs(0);
   }
 
   #start(status: number, headers: OutgoingHttpHeaders): void {

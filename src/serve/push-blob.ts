@@ -31,7 +31,7 @@ export async function startUpload(name: string, options: PushOptions): Promise<v
     exchange.sendEmpty(202, progressHeaders(session));
     return;
   }
-  await sessions.use(name, session.id, async () => {
+  await use(session.repository, session.id, options, async () => {
     try {
       await append(session, options);
       await complete(session, digest, options);
@@ -44,7 +44,7 @@ export async function startUpload(name: string, options: PushOptions): Promise<v
 
 /** `PATCH` */
 export function continueUpload(name: string, id: string, options: PushOptions): Promise<void> {
-  return options.sessions.use(name, id, async (session) => {
+  return use(name, id, options, async (session) => {
     await append(session, options);
     options.exchange.sendEmpty(202, progressHeaders(session));
   });
@@ -52,7 +52,7 @@ export function continueUpload(name: string, id: string, options: PushOptions): 
 
 /** `PUT`, with the last chunk or without a body. */
 export function completeUpload(name: string, id: string, options: PushOptions): Promise<void> {
-  return options.sessions.use(name, id, async (session) => {
+  return use(name, id, options, async (session) => {
     const digest = digestParameter(options.exchange.query);
     await append(session, options);
     await complete(session, digest, options);
@@ -61,15 +61,24 @@ export function completeUpload(name: string, id: string, options: PushOptions): 
 
 /** `GET` */
 export function tellUpload(name: string, id: string, options: PushOptions): Promise<void> {
-  return options.sessions.use(name, id, (session) => options.exchange.sendEmpty(204, progressHeaders(session)));
+  return use(name, id, options, (session) => options.exchange.sendEmpty(204, progressHeaders(session)));
 }
 
 /** `DELETE` */
 export function cancelUpload(name: string, id: string, options: PushOptions): Promise<void> {
-  return options.sessions.use(name, id, async (session) => {
+  return use(name, id, options, async (session) => {
     await session.discard();
     options.exchange.sendEmpty(204, {});
   });
+}
+
+function use(
+  repository: string,
+  id: string,
+  { sessions, exchange }: PushOptions,
+  task: (session: UploadSession) => void | Promise<void>,
+): Promise<void> {
+  return sessions.use({ repository, id }, () => exchange.cutOff(), task);
 }
 
 /** False where the blob cannot be mounted: the client then uploads it. */

@@ -9,6 +9,7 @@ import type { Htpasswd } from './htpasswd.ts';
 import { ensureGuarded } from './listen-address.ts';
 import { asProtocolError, ProtocolError } from './protocol-error.ts';
 import type { RegistryContent } from './registry-content.ts';
+import { Turns } from './turns.ts';
 import { UploadSessions } from './upload-sessions.ts';
 
 /** A certificate chain and its key, in PEM. */
@@ -41,11 +42,14 @@ export interface RegistryServerOptions {
   readonly uploadIdleMs?: number | undefined;
   /** A client that neither sends nor reads loses its connection after this time; in milliseconds. Default: 1 minute. */
   readonly stallMs?: number | undefined;
-  /** The least that a client sends of a body, on an average over `stallMs`; in bytes a second. Default: 512. */
+  /**
+   * The least that a client sends of a body, on an average over `stallMs`, and the least that it takes of an answer, on an average over all
+   * of it, after `stallMs`; in bytes a second. Default: 512.
+   */
   readonly minBytesPerSecond?: number | undefined;
   /** How long an upload may be open, whatever its client does; in milliseconds. Default: 24 hours. */
   readonly maxUploadMs?: number | undefined;
-  /** Called once for each request, when its connection is free again or gone. */
+  /** Called once for each request that was looked at, when its connection is free again or gone. */
   readonly onRequest?: ((event: RequestEvent) => void) | undefined;
   /** Told of failures of the server itself, such as content that cannot be read; the client was told of them too. */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -104,8 +108,12 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     onError,
   });
   const running = new Set<Promise<void>>();
+  const turns = new Turns();
+  const answerInTurn = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (await turns.hasCome(request, response)) await handle(request, response, { ...options, onError }, sessions);
+  };
   const server = createServer(options, (request, response) => {
-    const handled = handle(request, response, { ...options, onError }, sessions).catch(onError);
+    const handled = answerInTurn(request, response).catch(onError);
     running.add(handled);
     void handled.finally(() => running.delete(handled));
   });
@@ -150,6 +158,7 @@ async function handle(
   });
   response.setHeader('docker-distribution-api-version', 'registry/2.0');
   try {
+    ensureNoPage(exchange);
     if (options.users !== undefined) await ensureLogin(options.users, exchange);
     await answer({ exchange, content, sessions, maxBlobBytes });
   } catch (error) {
@@ -159,6 +168,15 @@ async function handle(
     else sendError(exchange, asProtocolError(error));
   }
   if (!request.complete) dropRest(request);
+}
+
+/**
+ * A browser on this machine reaches the loopback address too, and says with whatever can change something which page asks: the Fetch
+ * standard, "`Origin` header". No program that pushes or pulls images has one.
+ */
+function ensureNoPage(exchange: Exchange): void {
+  if (exchange.header('origin') === undefined) return;
+  throw new ProtocolError(403, 'DENIED', 'this registry is not for pages in a browser');
 }
 
 /** Before anything of the request but its headers is looked at. */
@@ -195,6 +213,8 @@ function createServer(
 ): Server {
   const limits = {
     maxHeaderSize: maxHeaderBytes,
+    // Whatever NODE_OPTIONS says: two readers of one request are not to see two things in it.
+    insecureHTTPParser: false,
     headersTimeout: stallMs,
     connectionsCheckingInterval: stallMs / 2,
     // None for a whole request: a large blob over a slow line takes hours. The exchange watches for progress.
@@ -203,7 +223,7 @@ function createServer(
   };
   if (tls === undefined) return createHttpServer(limits, listener);
   try {
-    return createHttpsServer({ ...limits, cert: tls.cert, key: tls.key }, listener);
+    return createHttpsServer({ ...limits, handshakeTimeout: stallMs, cert: tls.cert, key: tls.key }, listener);
   } catch (cause) {
     throw new EdgeBundleError(
       'CONFIG_INVALID',

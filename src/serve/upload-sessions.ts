@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 import { fileError } from '../files/file-error.ts';
+import { maxTimerMs } from './answer-clock.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { UploadSession } from './upload-session.ts';
 
@@ -12,11 +13,14 @@ export interface UploadSessionsOptions {
   readonly maxSessions: number;
   /** An upload that nobody touches for this long is removed; in milliseconds. */
   readonly idleMs: number;
-  /** One that is older is removed, whatever its client does; in milliseconds. */
+  /** One that is older is ended and removed, whatever its client does; in milliseconds. */
   readonly maxMs: number;
   /** Told of a file that could not be removed. */
   readonly onError: (error: unknown) => void;
 }
+
+/** A client that comes back, once or twice, before we saw that its connection broke. */
+const maxWaiting = 4;
 
 interface Entry {
   readonly session: UploadSession;
@@ -57,16 +61,28 @@ export class UploadSessions {
    * Gives the session to `task` alone, and removes it where it is not open afterwards. A client whose connection broke
    * may be back before its last request has ended here; so the task waits for that, and finds all that came.
    *
-   * @throws ProtocolError 404
+   * @param end makes the task end: called when the upload's time is over
+   * @throws ProtocolError 404; 429 where too many wait
    */
-  async use<T>(repository: string, id: string, task: (session: UploadSession) => T | Promise<T>): Promise<T> {
+  async use<T>(
+    { repository, id }: Pick<UploadSession, 'repository' | 'id'>,
+    end: () => void,
+    task: (session: UploadSession) => T | Promise<T>,
+  ): Promise<T> {
     const entry = this.#find(repository, id);
+    if (entry.oneAtATime.pendingCount >= maxWaiting) {
+      throw new ProtocolError(429, 'TOOMANYREQUESTS', 'other requests are at work on this upload', {
+        headers: { 'retry-after': '5' },
+      });
+    }
     return entry.oneAtATime(async () => {
       const { session } = this.#find(repository, id);
       clearTimeout(entry.timer);
+      const timer = setTimeout(end, Math.min(Math.max(0, entry.endsMs - performance.now()), maxTimerMs));
       try {
         return await task(session);
       } finally {
+        clearTimeout(timer);
         if (session.isOpen && performance.now() < entry.endsMs) this.#startTimer(entry);
         else await this.#remove(entry);
       }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import { BundleContent, type ServedBundle } from '../../src/serve/bundle-content
 import { blob, image, index, noise, pushAll, sha256 } from '../support/graphs.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { memoryFolder } from '../support/temporary-folder.ts';
+import { connectTo, readToEnd, statusLine } from './raw-client.ts';
 import { bundleOf, documentOf, errorCodes, serve, type Served, serveFolder } from './served.ts';
 
 const layer = blob(noise(400_000, 'layer'), mediaTypes.ociLayerGzip);
@@ -31,22 +32,10 @@ afterEach(async () => {
   await served.close();
 });
 
-/** A connection of its own, on which a test sends what no HTTP client would. */
 async function dial(): Promise<Socket> {
-  const socket = connect(served.address.port, '127.0.0.1');
-  socket.on('error', () => undefined);
+  const socket = await connectTo(served);
   sockets.push(socket);
-  await once(socket, 'connect');
   return socket;
-}
-
-/** All that comes until the server ends the connection. */
-async function readToEnd(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  // Not by once(): a connection that is reset has ended too.
-  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
-  return Buffer.concat(chunks).toString('latin1');
 }
 
 async function raw(text: string): Promise<string> {
@@ -54,8 +43,6 @@ async function raw(text: string): Promise<string> {
   socket.write(text);
   return readToEnd(socket);
 }
-
-const statusLine = (answer: string): number => Number(answer.split(' ')[1]);
 
 async function startUpload(name = 'app'): Promise<string> {
   const response = await fetch(`${served.url}/v2/${name}/blobs/uploads/`, { method: 'POST' });
