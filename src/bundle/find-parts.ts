@@ -61,9 +61,7 @@ export async function findBundleFiles(path: string): Promise<FoundFiles> {
 /** The paths of all files in `folder` that are named as parts of `base`, in the order of split. */
 export async function partsOf(folder: string, base: string): Promise<string[]> {
   const names = (await namesIn(folder)).filter((name) => baseOfPart(name) === base);
-  // In split's naming a longer name comes later.
-  names.sort((one, other) => one.length - other.length || (one < other ? -1 : 1));
-  return names.map((name) => join(folder, name));
+  return names.sort().map((name) => join(folder, name));
 }
 
 async function theBundleIn(folder: string): Promise<string> {

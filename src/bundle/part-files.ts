@@ -175,7 +175,6 @@ function ensureAsListed(parts: readonly OpenPart[], list: PartList): void {
 
 /** `split` makes all parts of one size; the last one has what is left, and is never empty. */
 async function ensureEqualSizes(parts: readonly OpenPart[]): Promise<void> {
-  if (parts.length === 1) return;
   const full = parts.reduce((most, { size }) => Math.max(most, size), 0);
   for (const [index, part] of parts.entries()) {
     const next = parts[index + 1];

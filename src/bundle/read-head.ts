@@ -17,10 +17,13 @@ import { readSignatureEntry, type SignatureFrame } from './signature-frame.ts';
 import { tarBlockBytes, tarEntry, tarEntryBytes, tarHeader } from './tar-entry.ts';
 import { decompressFrame } from './zstd-codec.ts';
 
-/** `index.json` repeats some of what is in `bundle.json`, and never twice its size. */
-const maxHeadFileBytes = 2 * maxDocumentBytes;
-
-const headPaths: readonly string[] = [ociLayoutFile.path, indexPath, documentPath];
+/** The files before the signatures, in order, and how large each can be, in bytes. */
+const headFiles: readonly (readonly [path: string, maxBytes: number])[] = [
+  [ociLayoutFile.path, ociLayoutFile.bytes.byteLength],
+  // It repeats some of what is in `bundle.json`, and never twice its size.
+  [indexPath, 2 * maxDocumentBytes],
+  [documentPath, maxDocumentBytes],
+];
 
 /** Whom a bundle has to come from: both throw where it does not. */
 export interface BundleTrust {
@@ -146,9 +149,9 @@ async function readArchiveStart(files: PartFiles, table: readonly FrameSizes[]):
 
   let offset = 0;
   let documentBytes: Buffer = Buffer.alloc(0);
-  for (const path of headPaths) {
+  for (const [path, maxBytes] of headFiles) {
     const header = (await need(offset + tarBlockBytes)).subarray(offset, offset + tarBlockBytes);
-    const size = entrySize(header, path);
+    const size = entrySize(header, path, maxBytes);
     if (size === undefined) throw invalid(`'${path}' is expected at byte ${offset} of the archive`);
     const end = offset + tarEntryBytes(size);
     documentBytes = (await need(end)).subarray(offset + tarBlockBytes, offset + tarBlockBytes + size);
@@ -160,7 +163,7 @@ async function readArchiveStart(files: PartFiles, table: readonly FrameSizes[]):
 }
 
 /** The size that the header of the file `path` states; undefined where it is not that file's, or not believable. */
-function entrySize(block: Buffer, path: string): number | undefined {
+function entrySize(block: Buffer, path: string, maxBytes: number): number | undefined {
   let header: Header;
   try {
     header = new Header(block);
@@ -170,7 +173,7 @@ function entrySize(block: Buffer, path: string): number | undefined {
   }
   const { size } = header;
   const isExpected = header.cksumValid && header.path === path;
-  return isExpected && size !== undefined && size <= maxHeadFileBytes ? size : undefined;
+  return isExpected && size !== undefined && size <= maxBytes ? size : undefined;
 }
 
 function invalid(reason: string): EdgeBundleError {

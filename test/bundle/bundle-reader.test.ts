@@ -10,8 +10,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { mediaTypes } from '../../src/content/media-types.ts';
-import { archiveFiles, expectedFrames, framesOf } from '../support/bundle-archive.ts';
-import { everyKind, ofSize, type PlannedBundle, planBundle, smallBundle, writeBundle } from '../support/bundles.ts';
+import { archiveFiles, expectedFrames, framesOf, tarArchive } from '../support/bundle-archive.ts';
+import {
+  everyKind,
+  expectSame,
+  ofSize,
+  type PlannedBundle,
+  planBundle,
+  smallBundle,
+  writeBundle,
+} from '../support/bundles.ts';
 import { craftBundle } from '../support/crafted-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
 import { blob, sha256 } from '../support/graphs.ts';
@@ -76,6 +84,33 @@ describe('a bundle that is read', () => {
         { numRuns: 6 },
       );
     }
+  });
+
+  it('has the archive itself, any range of it, across its frames too', async () => {
+    const files = archiveFiles(every.document, every.contents);
+    const archive = tarArchive(files, every.document.sourceDateEpoch);
+    const read = async (from: number, to: number): Promise<Buffer> => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of bundle.readArchive(from, to - from)) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    expectSame(await read(0, archive.byteLength), archive);
+    const borders = [0];
+    for (const { content } of expectedFrames(every.document, files)) {
+      borders.push((borders.at(-1) ?? 0) + content.byteLength);
+    }
+    expect(borders.at(-1)).toBe(archive.byteLength);
+    for (const border of borders.slice(1, -1)) {
+      for (const [from, to] of [
+        [border - 1, border + 1],
+        [border, border + 1],
+        [border - 1, border],
+        [border, border],
+      ] as const) {
+        expectSame(await read(from, to), archive.subarray(from, to));
+      }
+    }
+    await expectError('FAILED', 'the archive ends before', () => read(archive.byteLength - 5, archive.byteLength + 1));
   });
 
   it.each([
@@ -206,6 +241,27 @@ describe('a bundle that is read', () => {
     }
     const untouched = await reader.fetch(large.descriptor, { range: { start: 0, end: 1_000_000 } });
     expect(sha256(await buffer(untouched))).toBe(sha256(large.bytes.subarray(0, 1_000_000)));
+    await reader.close();
+  });
+
+  it('gives a frame that could not be read once as soon as it can be', async () => {
+    const copy = join(await memoryFolder(), 'mended');
+    const bytes = await readFile(path);
+    const [, , frame] = framesOf(bytes).filter(({ content }) => content === 1024 * 1024);
+    if (frame === undefined) throw new Error('there is no such frame');
+    const damaged = Buffer.from(bytes);
+    damaged.fill(0, frame.start + 50, frame.start + 200);
+    await writeFile(copy, damaged);
+    const reader = await BundleReader.open(copy);
+    const digests = async (): Promise<(string | undefined)[]> =>
+      Promise.all(
+        every.contents.map(async ({ descriptor }) =>
+          buffer(await reader.fetch(descriptor)).then(sha256, () => undefined),
+        ),
+      );
+    expect((await digests()).filter((digest) => digest === undefined)).toHaveLength(1);
+    await writeFile(copy, bytes);
+    expect(await digests()).toEqual(every.contents.map(({ descriptor }) => descriptor.digest));
     await reader.close();
   });
 });

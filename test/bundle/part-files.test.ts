@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
@@ -122,6 +122,12 @@ describe('the parts of a file', () => {
     expect((await wholeOf(join(folder, name))).names).toHaveLength(10);
   });
 
+  it('are found under a name with a line end', async () => {
+    const folder = await memoryFolder();
+    await writeFile(join(folder, 'line\nend_part00'), content);
+    expect((await wholeOf(join(folder, 'line\nend'))).bytes.equals(content)).toBe(true);
+  });
+
   it('are passed over where the file is there unsplit', async () => {
     const folder = await splitFolder();
     await writeFile(join(folder, name), 'whole');
@@ -152,10 +158,87 @@ describe('the parts of a file', () => {
   });
 });
 
+describe('bytes that are overwritten', () => {
+  it('are others in the parts that have them, which keep their sizes', async () => {
+    const folder = await splitFolder();
+    const files = await PartFiles.open(folder);
+    const expected = Buffer.from(content);
+    for (const [position, length] of [
+      [0, 1],
+      [999, 2],
+      [1000, 1000],
+      [2500, 3000],
+      [7000, 0],
+      [9_990, 10],
+    ] as const) {
+      const bytes = noise(length, `over ${position}`);
+      await files.overwrite(position, bytes);
+      bytes.copy(expected, position);
+      expect((await wholeOf(folder)).bytes.equals(expected)).toBe(true);
+    }
+    await files.close();
+    const sizes = await Promise.all(
+      Array.from({ length: 10 }, async (_, part) => (await stat(join(folder, `${name}_part0${part}`))).size),
+    );
+    expect(sizes).toEqual(new Array(10).fill(1000));
+  });
+
+  it('are not written where they do not all fit', async () => {
+    const folder = await splitFolder();
+    const files = await PartFiles.open(folder);
+    await expectError('BUNDLE_INVALID', 'cut short', () => files.overwrite(9_995, Buffer.alloc(6)));
+    await files.close();
+    expect((await wholeOf(folder)).bytes.equals(content)).toBe(true);
+  });
+});
+
+describe('parts that lie within files', () => {
+  it('are read as the one file that they were, under the names that they are given', async () => {
+    const image = join(await memoryFolder(), 'image');
+    await writeFile(
+      image,
+      Buffer.concat([noise(100, 'x'), content.subarray(0, 5000), noise(70, 'y'), content.subarray(5000)]),
+    );
+    const files = await PartFiles.ofExtents([
+      { path: image, name: 'one', offset: 100, size: 5000 },
+      { path: image, offset: 5170 },
+    ]);
+    expect(files.paths).toEqual(['one', image]);
+    expect(files.size).toBe(content.byteLength);
+    expect((await files.read(0, content.byteLength)).equals(content)).toBe(true);
+    for (const [from, to] of [
+      [4999, 5001],
+      [5000, 5001],
+      [4990, 5000],
+      [9999, 10_000],
+    ] as const) {
+      expect((await files.read(from, to - from)).equals(content.subarray(from, to))).toBe(true);
+    }
+    await expectError('BUNDLE_INVALID', 'cut short', () => files.read(9_999, 2));
+    await files.close();
+    const before = openFiles();
+    await expectError('FILE_FAILED', "cannot read the bundle 'one'", () =>
+      PartFiles.ofExtents([
+        { path: image, name: 'one', size: 10 },
+        { path: `${image}.none`, size: 10 },
+      ]),
+    );
+    expect(openFiles()).toBe(before);
+  });
+
+  it('are no bundle where the image ends before one of them', async () => {
+    const image = join(await memoryFolder(), 'image');
+    await writeFile(image, content);
+    const files = await PartFiles.ofExtents([{ path: image, offset: 9_000, size: 2_000 }]);
+    await expectError('BUNDLE_INVALID', `'${image}' is cut short`, () => files.read(0, 1_001));
+    await files.close();
+  });
+});
+
 describe('a bundle that is one file', () => {
   it('is read as it is, under any name', async () => {
     const folder = await memoryFolder();
-    for (const other of [name, 'bundle', 'bundle.tar.zst.partial', 'x_part']) {
+    for (const other of [name, 'bundle', 'bundle.tar.zst.partial', 'x_part', 'x_part7', 'line\nend']) {
       await writeFile(join(folder, other), content);
       expect((await wholeOf(join(folder, other))).bytes.equals(content)).toBe(true);
     }

@@ -54,13 +54,15 @@ describe('the start of a bundle', () => {
         const path = await craftBundle(small.document, small.contents, {
           file: (each) => (each.path === name ? { ...each, path: other } : each),
         });
-        await refused(path, `'${name}' is`);
+        const isSigned = name === 'bundle.json.sig';
+        await refused(path, isSigned ? `'${name}' is not as bundle.json implies` : `'${name}' is expected at byte`);
       }
     },
   );
 
   it.each([
     ['oci-layout', '{"imageLayoutVersion":"9.9.9"}'],
+    ['oci-layout', '{}'],
     ['index.json', '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'],
   ])('is refused where %s does not say what bundle.json implies', async (name, text) => {
     const path = await craftBundle(small.document, small.contents, {
@@ -122,6 +124,26 @@ describe('the start of a bundle', () => {
     await refused(path, `'oci-layout' is expected at byte 0`);
   });
 
+  it.each([
+    ['oci-layout', 30],
+    ['index.json', 32 * 1024 * 1024],
+    ['bundle.json', 16 * 1024 * 1024],
+  ])('is refused by the header of %s where it claims more than %d bytes, and read no further', async (name, most) => {
+    const claiming = (size: number): Promise<string> =>
+      craftBundle(small.document, small.contents, {
+        frames: inHead((content) => {
+          const at = content.indexOf(`${name}\0`, 0, 'latin1');
+          content.write(`${size.toString(8).padStart(11, '0')}\0`, at + 124, 'latin1');
+          withChecksum(content.subarray(at, at + 512));
+        }),
+      });
+    const message = `'${name}' is expected at byte`;
+    await refused(await claiming(most + 1), message);
+    // As much is looked for in the frames that follow.
+    const error = await expectError('BUNDLE_INVALID', '', async () => BundleReader.open(await claiming(most)));
+    expect(error.message).not.toContain(message);
+  });
+
   it('is refused where a checksum is wrong, or a file ends too early', async () => {
     const checksum = await craftBundle(small.document, small.contents, {
       frames: inHead((content) => content.write('7', 150)),
@@ -176,6 +198,33 @@ describe('a seek table that lies', () => {
           ([compressed, content]) => [compressed - 1, content],
         ),
       'frame 3 has 1550 bytes, bundle.json implies 1549',
+    ],
+    [
+      'a shorter stored frame and a longer one behind it',
+      (sizes) =>
+        withSizes(
+          withSizes(sizes, 3, ([compressed, content]) => [compressed - 1, content]),
+          4,
+          ([compressed, content]) => [compressed + 1, content],
+        ),
+      'frame 3 has 1548 bytes, bundle.json implies 1549',
+    ],
+    [
+      'nothing for a compressed frame and more for the one behind it',
+      (sizes) => {
+        const bytes = sizes[6]?.[0] ?? 0;
+        return withSizes(
+          withSizes(sizes, 6, ([, content]) => [0, content]),
+          7,
+          ([compressed, content]) => [compressed + bytes, content],
+        );
+      },
+      'frame 6 has 0 bytes, bundle.json implies 1 to',
+    ],
+    [
+      'more content in the first frame than its files have',
+      (sizes) => withSizes(sizes, 0, ([compressed, content]) => [compressed, content + 512]),
+      'bytes; expected',
     ],
     [
       'a longer frame with the signatures and a shorter one behind it',
@@ -233,6 +282,16 @@ describe('a seek table that lies', () => {
       expect(after.external - before.external).toBeLessThan(64 * 1024 * 1024);
       expect((await stat(sparse)).size).toBeGreaterThan(4_000_000_000);
     }
+  });
+
+  it('is refused where there is more in its first frame than its files', async () => {
+    const path = await craftBundle(small.document, small.contents, {
+      frames: ([head, ...others]) => [
+        { kind: 'zstd', content: Buffer.concat([head?.content ?? Buffer.alloc(0), Buffer.alloc(512)]) },
+        ...others,
+      ],
+    });
+    await refused(path, 'something behind bundle.json in its frame');
   });
 
   it('is refused where a frame holds more than it says, without unpacking that', async () => {
