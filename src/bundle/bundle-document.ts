@@ -31,7 +31,7 @@ function token(maxLength: number): z.ZodString {
 const shownText = z
   .string()
   .max(4096)
-  .regex(/^[^\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u, { error: 'it has control characters' });
+  .regex(/^[^\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u, { error: 'it has control characters' });
 
 /** Where a reference was found. `class` says how sure it is that the cluster asks for it. */
 const sourceSchema = z.object({

@@ -49,18 +49,16 @@ async function readBareDocument(path: string): Promise<Buffer | undefined> {
   try {
     const file = await open(path, 'r');
     try {
-      const info = await file.stat();
-      const { buffer, bytesRead } = info.isFile()
-        ? await file.read(Buffer.alloc(1), 0, 1, 0)
-        : { buffer: Buffer.alloc(0), bytesRead: 0 };
-      if (bytesRead === 0 || buffer.toString('latin1') !== '{') return undefined;
-      if (info.size > maxDocumentBytes) throw tooLarge(path, info.size);
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 0);
+      if (buffer.toString('latin1') !== '{') return undefined;
+      const { size } = await file.stat();
+      if (size > maxDocumentBytes) throw tooLarge(path, size);
       return await file.readFile();
     } finally {
       await file.close();
     }
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
+    if (['ENOENT', 'EISDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
     throw fileError(error, `cannot read '${path}'`);
   }
 }

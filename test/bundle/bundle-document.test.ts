@@ -65,7 +65,7 @@ const digest = hex.map((digits): `sha256:${string}` => `sha256:${digits}`);
 const size = fc.nat(Number.MAX_SAFE_INTEGER);
 const anyText = fc
   .string({ unit: 'grapheme', maxLength: 20 })
-  .filter((text) => /^[^\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u.test(text));
+  .filter((text) => /^[^\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$/u.test(text));
 const source = fc.record(
   {
     profile: anyText,
@@ -228,6 +228,90 @@ describe('bundle.json', () => {
       decode(golden.replace(part, other)),
     );
   });
+
+  /** The golden text with another value at `place`, which is there in it or optional. */
+  function withValue(place: string, value: unknown): string {
+    const full = {
+      ...document,
+      images: document.images.map(({ sources, ...image }) => ({ ...image, originalDigest: a, sources })),
+      attachments: [attachment],
+    };
+    const copy = JSON.parse(encodeBundleDocument(full).toString()) as Record<string, unknown>;
+    const names = place.split('.');
+    const last = names.pop() ?? '';
+    const holder = names.reduce<object>((object, name) => Reflect.get(object, name) as object, copy);
+    expect(Reflect.has(holder, last)).toBe(true);
+    Reflect.set(holder, last, value);
+    return JSON.stringify(copy);
+  }
+
+  it.each([
+    ['profiles.0.name', 4096],
+    ['profiles.0.version', 4096],
+    ['images.0.sources.0.profile', 4096],
+    ['images.0.sources.0.pack', 4096],
+    ['images.0.sources.0.chart', 4096],
+    ['images.0.sources.0.path', 4096],
+  ])('shows no control characters, and no more than it may, in %s', async (place, most) => {
+    const refused = (value: string): Promise<unknown> =>
+      expectError('BUNDLE_INVALID', `malformed at '${place}'`, () => decode(withValue(place, value)));
+    for (const value of ['', 'Größe 1 €, \u{1f4e6} – \u05d0', 'x'.repeat(most)]) {
+      expect(encodeBundleDocument(decode(withValue(place, value))).toString()).toBe(withValue(place, value));
+    }
+    await refused('x'.repeat(most + 1));
+    const controls = [0x00, 0x07, 0x0a, 0x0d, 0x1b, 0x7f, 0x85, 0x9b];
+    // Unicode Standard Annex 9, section 2: marks, embeddings, overrides and isolates; and the separators of lines.
+    const marks = [
+      0x061c, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+    ];
+    for (const code of [...controls, ...marks]) await refused(`a${String.fromCodePoint(code)}b`);
+    // Half of a pair: what it becomes in UTF-8 is for each reader to say.
+    await refused('\ud800');
+  });
+
+  it.each([
+    ['images.0.reference', 1024],
+    ['images.0.mediaType', 255],
+    ['charts.0.name', 255],
+    ['charts.0.version', 128],
+    ['charts.0.reference', 1024],
+    ['attachments.0.reference', 1024],
+    ['attachments.0.mediaType', 255],
+    ['platforms.0', 255],
+  ])('has printable ASCII without spaces, and no more than it may, in %s', async (place, most) => {
+    expect(decode(withValue(place, 'x'.repeat(most)))).toMatchObject({ name: 'core' });
+    for (const value of ['x'.repeat(most + 1), '', 'a b', 'a\nb', 'a\0', 'ä', '\u202ea']) {
+      await expectError('BUNDLE_INVALID', `malformed at '${place}'`, () => decode(withValue(place, value)));
+    }
+  });
+
+  it.each([
+    'profiles.0.digest',
+    'images.0.digest',
+    'images.0.originalDigest',
+    'attachments.0.subject',
+    'blobs.0.digest',
+  ])('has a digest of an algorithm that is known in %s', async (place) => {
+    for (const value of [
+      `md5:${'a'.repeat(32)}`,
+      `sha256:${'a'.repeat(63)}`,
+      'sha256:../x',
+      `sha1:${'a'.repeat(40)}`,
+      '',
+    ]) {
+      await expectError('BUNDLE_INVALID', `malformed at '${place}'`, () => decode(withValue(place, value)));
+    }
+  });
+
+  it.each(['images.0.size', 'charts.0.size', 'attachments.0.size', 'blobs.0.size'])(
+    'has a whole number of bytes in %s',
+    async (place) => {
+      expect(decode(withValue(place, Number.MAX_SAFE_INTEGER))).toMatchObject({ name: 'core' });
+      for (const value of [-1, 0.5, 2 ** 53, '1', null]) {
+        await expectError('BUNDLE_INVALID', `malformed at '${place}'`, () => decode(withValue(place, value)));
+      }
+    },
+  );
 
   it.each([
     ['nothing', ''],

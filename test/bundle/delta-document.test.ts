@@ -146,6 +146,12 @@ describe('bundle.json of a delta', () => {
 
   it.each([
     ['a base without digest', `"digest":"${b}","images"`, '"images"', "at 'base.digest'"],
+    [
+      'a base of another algorithm',
+      `"base":{"name":"core","digest":"${b}"`,
+      `"base":{"name":"core","digest":"sha512:${'ab'.repeat(64)}"`,
+      "at 'base.digest': expected a sha256",
+    ],
     ['a base without name', '"base":{"name":"core"', '"base":{"name":"../core"', "at 'base.name'"],
     ['a base without blobs', `,"blobs":[{"digest":"${a}","size":9}]`, '', "at 'base.blobs'"],
     ['a base that is null', /"base":.*?\}\]\}/.exec(golden)?.[0] ?? '', '"base":null', "at 'base'"],

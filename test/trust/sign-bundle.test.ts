@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
-import { encodeSignatureFile } from '../../src/bundle/signature-file.ts';
+import { type BundleSignature, encodeSignatureFile } from '../../src/bundle/signature-file.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { verifyParts } from '../../src/bundle/verify-parts.ts';
 import { writeParts } from '../../src/bundle/write-parts.ts';
@@ -134,10 +134,15 @@ describe('signing a bundle', () => {
     );
     expect(sha256(await readFile(path))).toBe(sha256(unsigned));
     expect((await signBundle(path, { signers: keys.slice(1).map(signerOf) })).signatures).toHaveLength(16);
-    const large = Array.from({ length: 8 }, (_, number) => {
-      return { algorithm: 'rsa-pkcs1-sha256' as const, keyId: sha256(`key ${number}`), value: Buffer.alloc(512, 1) };
-    });
-    expect(encodeSignatureFile(sha256('bundle'), large)).toHaveLength(15_872);
+    const ofRsa = (bytes: number): BundleSignature[] =>
+      Array.from({ length: 12 }, (_, number) => {
+        return { algorithm: 'rsa-pkcs1-sha256', keyId: sha256(`key ${number}`), value: Buffer.alloc(bytes, 1) };
+      });
+    expect(encodeSignatureFile(sha256('bundle'), ofRsa(512).slice(0, 8))).toHaveLength(15_872);
+    // Of keys of 8192 bits, less than 16.
+    await expectError('UNSUPPORTED', '12 signatures do not fit', () =>
+      encodeSignatureFile(sha256('bundle'), ofRsa(1024)),
+    );
   });
 
   it('waits for nobody: another process that is at work there is an error', async () => {

@@ -9,6 +9,8 @@ import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import type { BundleTrust } from '../../src/bundle/read-head.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { type EdgeBundleError, isEdgeBundleError } from '../../src/errors.ts';
+import { loadBundle } from '../../src/loader/load-bundle.ts';
+import { RegistryClient } from '../../src/oci-client/registry-client.ts';
 import { readPublicKeys } from '../../src/trust/read-public-keys.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
 import { readSigner } from '../../src/trust/signer.ts';
@@ -16,7 +18,9 @@ import { trustOf } from '../../src/trust/trust-policy.ts';
 import { framesOf, seekTable, signatureFile } from '../support/bundle-archive.ts';
 import { everyKind, expectSame, type PlannedBundle, smallBundle, writeBundle } from '../support/bundles.ts';
 import { craftBundle } from '../support/crafted-bundle.ts';
-import { noise } from '../support/graphs.ts';
+import { startCredulousRegistry } from '../support/credulous-registry.ts';
+import { expectError, failureOf } from '../support/expect-error.ts';
+import { noise, sha256 } from '../support/graphs.ts';
 import { runProgram } from '../support/run-program.ts';
 import { type KeyPair, makeKey } from '../support/signing-keys.ts';
 import { memoryFolder } from '../support/temporary-folder.ts';
@@ -220,12 +224,44 @@ describe('a signed bundle', () => {
     }
   });
 
+  it('is never loaded with a blob that was replaced, even into a registry that takes anything, and names the blob', async () => {
+    const client = new RegistryClient({ plainHttp: 'all', retries: 0 });
+    const signatures = signatureFile(Buffer.from(JSON.stringify(small.document)), lines);
+    const root = small.document.images[0]?.digest;
+    for (const { digest, size } of small.document.blobs) {
+      const path = await craftBundle(small.document, small.contents, {
+        file: (file) => {
+          if (file.path === 'bundle.json.sig') return { ...file, content: signatures };
+          return file.path.endsWith(digest.slice(7)) ? { ...file, content: noise(size, 'evil') } : file;
+        },
+      });
+      const registry = await startCredulousRegistry();
+      const bundle = await BundleReader.open(path, { trust });
+      const error = await failureOf(loadBundle({ bundle, client, registry: registry.host, project: 'p' }));
+      await bundle.close();
+      await registry.stop();
+      expect([error, ...error.failures].map(({ message }) => message).join('\n')).toContain(digest);
+      // Of the others some may have come. Not the blob, nor what needs it: no manifest, no tag.
+      const names = [...registry.taken.keys()];
+      expect(names).not.toContain(digest);
+      expect(names).not.toContain(root);
+      for (const [name, bytes] of registry.taken) expect(name).toBe(sha256(bytes));
+    }
+    await client.close();
+  });
+
   it('is refused with the signatures of another bundle, as they are and with their owner changed', async () => {
     const other = await readFile(await signedBundle(await everyKind()));
     const start = (framesOf(signed)[1]?.start ?? 0) + 525;
     const swapped = Buffer.from(signed);
     swapped.write(signatureText(other), start, 'latin1');
-    expect((await findingsIn(swapped)).map(({ code }) => code)).toEqual(['SIGNATURE_INVALID']);
+    const [foreign, ...more] = await findingsIn(swapped);
+    expect([foreign?.code, more]).toEqual(['SIGNATURE_INVALID', []]);
+    expect(foreign?.message).toContain(`not of ${sha256(JSON.stringify(small.document))}`);
+    // Nor without a key: who signed it is shown.
+    const path = join(await memoryFolder(), 'core-swapped.tar.zst');
+    await writeFile(path, swapped);
+    await expectError('SIGNATURE_INVALID', 'signatures are those of', () => BundleReader.open(path));
     const line = signatureText(other).split('\n')[2] ?? '';
     signatureFile(Buffer.from(JSON.stringify(small.document)), [line]).copy(swapped, start);
     const [finding] = await findingsIn(swapped);
@@ -255,6 +291,15 @@ describe('the file with the signatures', () => {
     ['base64 in another form', (text) => text.replace(/==\nend/, '\nend')],
     ['an algorithm that nobody knows', (text) => text.replace('ed25519', 'md5-rsa')],
     ['a key id in capitals', (text) => text.replace(/ sha256:[0-9a-f]{64} /, (id) => id.toUpperCase())],
+    ['a line that says nothing', (text) => text.replace(/signature .*\n/, 'signature undefined undefined \n')],
+    [
+      'more signatures than there may be',
+      (text) => {
+        const line = (number: number): string =>
+          `signature ed25519 sha256:${String(number).padStart(64, '0')} ${Buffer.alloc(64).toString('base64')}\n`;
+        return text.replace(/signature .*\n/, Array.from({ length: 17 }, (_, number) => line(number)).join(''));
+      },
+    ],
     ['something behind its end', (text) => `${text.trimEnd()}\n\nhidden`],
     ['nothing', () => ''],
     ['zeros', () => '\0'.repeat(15_872)],
