@@ -1,3 +1,4 @@
+import { trimEnd } from '../content/trim-end.ts';
 import { isDigest } from '../content/digest.ts';
 import { isImageName, readImageName } from './image-name.ts';
 import { imageKey, keyWords } from './key-words.ts';
@@ -223,7 +224,7 @@ function join(before: string | undefined, after: string): string;
 function join(before: string | undefined, after: string | undefined): string | undefined;
 function join(before: string | undefined, after: string | undefined): string | undefined {
   if (after === undefined) return before;
-  const prefix = before?.replace(/\/+$/, '');
+  const prefix = before === undefined ? undefined : trimEnd(before, '/');
   return prefix === undefined || after.startsWith(`${prefix}/`) ? after : `${prefix}/${after.replace(/^\/+/, '')}`;
 }
 

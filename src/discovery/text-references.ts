@@ -1,3 +1,4 @@
+import { trimEnd } from '../content/trim-end.ts';
 import { isFullReference, isImageName } from './image-name.ts';
 import { imageKey } from './key-words.ts';
 
@@ -32,7 +33,7 @@ function inTokens(text: string, keyed: boolean): string[] {
     if (token.length > maxTokenLength) continue;
     const expression = token.replace(/^[([{<]+/, '');
     const equals = expression.lastIndexOf('=');
-    const value = withoutTransport(expression.slice(equals + 1)).replace(/[)\]}>.:]+$/, '');
+    const value = trimEnd(withoutTransport(expression.slice(equals + 1)), ')]}>.:');
     const key = expression.slice(0, Math.max(equals, 0));
     const isKeyed = keyed || announced || (equals !== -1 && imageKey(key) !== undefined);
     if (isFullReference(value) || (isKeyed && /[/:@]/.test(value) && isImageName(value))) found.push(value);

@@ -1,3 +1,4 @@
+import { trimEnd } from '../content/trim-end.ts';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 
@@ -126,7 +127,7 @@ function readHeader(
 }
 
 function readExtension(type: string, content: Buffer, where: string): Extension {
-  if (type === 'NextFileHasLongPath') return { path: content.toString('utf8').replace(/\0+$/, '') };
+  if (type === 'NextFileHasLongPath') return { path: trimEnd(content.toString('utf8'), '\0') };
   if (type !== 'ExtendedHeader') return {};
   const records = paxRecords(content, where);
   // A sparse file's content is a map of it: its true name and size are elsewhere.

@@ -1,3 +1,4 @@
+import { trimEnd } from '../content/trim-end.ts';
 import { parse } from 'yaml';
 import * as z from 'zod';
 
@@ -46,7 +47,7 @@ export function parseMappingRules(text: string, origin: string): readonly Mappin
     document =
       whyUnreadableYaml(text) !== undefined
         ? undefined
-        : parse(text, { logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
+        : parse(text, { logLevel: 'error', stringKeys: true, ...optionsFor(text) });
   } catch {
     // User data holds passwords, and the message of the parser would quote them.
     throw new EdgeBundleError('CONFIG_INVALID', `${origin} holds no mapping rules: it is not YAML`);
@@ -85,7 +86,7 @@ function mappingRule(from: string, to: string, origin: string): MappingRule {
 }
 
 function parsePrefix(text: string, origin: string): string {
-  const [host = '', ...path] = text.trim().replace(/\/+$/, '').split('/');
+  const [host = '', ...path] = trimEnd(text.trim(), '/').split('/');
   const isName = path.length === 0 || isRepositoryName(path.join('/'));
   const registry = isName ? normalRegistry(host) : undefined;
   if (registry !== undefined) return [registry, ...path].join('/');

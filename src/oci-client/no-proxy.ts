@@ -1,11 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
-/** One entry of NO_PROXY: which hosts, and which port where it names one. */
-interface Exception {
-  readonly port: number | undefined;
-  matches(host: string): boolean;
-}
-
 /** Tells whether a host (without brackets, in lower case) is reached without a proxy. */
 export type NoProxy = (host: string, port: number) => boolean;
 
@@ -16,26 +10,55 @@ export type NoProxy = (host: string, port: number) => boolean;
  * 127.0.0.0/8, ::1) never takes a proxy.
  */
 export function parseNoProxy(text: string): NoProxy {
-  const exceptions = text
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '')
-    .map((entry) => parseEntry(entry));
-  return (host, port) =>
-    isThisMachine(host) || exceptions.some((exception) => (exception.port ?? port) === port && exception.matches(host));
+  const onAnyPort = new Exceptions();
+  const onPort = new Map<number, Exceptions>();
+  for (const entry of text.toLowerCase().split(/[\s,]+/)) {
+    if (entry === '' || onAnyPort.addRange(entry)) continue;
+    const { name, port } = splitPort(entry);
+    const exceptions = port === undefined ? onAnyPort : (onPort.get(port) ?? new Exceptions());
+    if (port !== undefined) onPort.set(port, exceptions);
+    exceptions.add(name);
+  }
+  return (host, port) => isThisMachine(host) || onAnyPort.has(host) || onPort.get(port)?.has(host) === true;
 }
 
-function parseEntry(entry: string): Exception {
-  if (entry === '*') return { port: undefined, matches: () => true };
-  const range = parseRange(entry);
-  if (range !== undefined) return { port: undefined, matches: (host) => isInRange(range, host) };
-  const { name, port } = splitPort(entry);
-  if (isIP(name) !== 0) return { port, matches: (host) => sameAddress(host, name) };
-  if (name.startsWith('.') || name.startsWith('*.')) {
-    const suffix = name.replace(/^\*/, '');
-    return { port, matches: (host) => host.length > suffix.length && host.endsWith(suffix) };
+/** What is reached without a proxy on one port, or on any. */
+class Exceptions {
+  #hasAll = false;
+  readonly #addresses = new BlockList();
+  readonly #domains = new Set<string>();
+  /** Of which only what is below is meant. */
+  readonly #parents = new Set<string>();
+
+  /** @returns whether it is `*`, or a range */
+  addRange(entry: string): boolean {
+    if (entry === '*') {
+      this.#hasAll = true;
+      return true;
+    }
+    const { address = '', bits = '' } = /^(?<address>[^/]*)\/(?<bits>[0-9]{1,3})$/.exec(entry)?.groups ?? {};
+    const family = isIP(address);
+    if (family === 0 || Number(bits) > (family === 4 ? 32 : 128)) return false;
+    this.#addresses.addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6');
+    return true;
   }
-  return { port, matches: (host) => host === name || host.endsWith(`.${name}`) };
+
+  /** @param name an address or a domain */
+  add(name: string): void {
+    const family = isIP(name);
+    if (family !== 0) this.#addresses.addAddress(name, family === 4 ? 'ipv4' : 'ipv6');
+    else if (name.startsWith('.') || name.startsWith('*.')) this.#parents.add(name.replace(/^\*?\./, ''));
+    else this.#domains.add(name);
+  }
+
+  has(host: string): boolean {
+    if (this.#hasAll || this.#domains.has(host) || isIn(this.#addresses, host)) return true;
+    for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+      const parent = host.slice(dot + 1);
+      if (this.#domains.has(parent) || this.#parents.has(parent)) return true;
+    }
+    return false;
+  }
 }
 
 function splitPort(entry: string): { name: string; port: number | undefined } {
@@ -44,26 +67,9 @@ function splitPort(entry: string): { name: string; port: number | undefined } {
   return { name: name.replace(/^\[(.*)\]$/, '$1'), port: port === undefined ? undefined : Number(port) };
 }
 
-function parseRange(entry: string): BlockList | undefined {
-  const { address = '', bits = '' } = /^(?<address>[^/]*)\/(?<bits>[0-9]{1,3})$/.exec(entry)?.groups ?? {};
-  const family = isIP(address);
-  if (family === 0 || Number(bits) > (family === 4 ? 32 : 128)) return undefined;
-  const range = new BlockList();
-  range.addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6');
-  return range;
-}
-
-function isInRange(range: BlockList, host: string): boolean {
+function isIn(addresses: BlockList, host: string): boolean {
   const family = isIP(host);
-  return family !== 0 && range.check(host, family === 4 ? 'ipv4' : 'ipv6');
-}
-
-/** `::1` and `0:0:0:0:0:0:0:1` are one address. */
-function sameAddress(host: string, address: string): boolean {
-  if (isIP(host) !== isIP(address)) return false;
-  const one = new BlockList();
-  one.addAddress(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
-  return isInRange(one, host);
+  return family !== 0 && addresses.check(host, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 const loopback = new BlockList();
@@ -71,5 +77,5 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 function isThisMachine(host: string): boolean {
-  return host === 'localhost' || isInRange(loopback, host);
+  return host === 'localhost' || isIn(loopback, host);
 }

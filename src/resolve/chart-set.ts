@@ -1,3 +1,4 @@
+import { trimEnd } from '../content/trim-end.ts';
 import { localReference } from '../artifact/artifact.ts';
 import { chartArtifact } from '../artifact/chart-artifact.ts';
 import { packArtifact } from '../artifact/pack-artifact.ts';
@@ -71,10 +72,10 @@ export class ChartSet {
   }
 
   #contentChart({ repo, name, version }: ContentChart): FoundChart {
-    const address = `${repo.replace(/\/+$/, '')}/${name}:${version}`;
+    const address = `${trimEnd(repo, '/')}/${name}:${version}`;
     const common = { kind: 'chart', name, version, digest: undefined } as const;
     if (address.startsWith('oci://')) {
-      const reference = `${repo.slice('oci://'.length).replace(/\/+$/, '')}/${name}:${versionTag(version)}`;
+      const reference = `${trimEnd(repo.slice('oci://'.length), '/')}/${name}:${versionTag(version)}`;
       return { ...common, reference: formatReference(parseReference(reference)), open: undefined };
     }
     const open = async (): ReturnType<NonNullable<ResolvedChart['open']>> => {

@@ -59,7 +59,7 @@ export function parseLock(text: string, path: string): z.infer<typeof lockSchema
     const obstacle = whyUnreadableYaml(text);
     if (obstacle !== undefined) throw new Error(obstacle);
     return lockSchema.parse(
-      parse(text, { stringKeys: true, maxAliasCount: 0, logLevel: 'silent', ...optionsFor(text) }),
+      parse(text, { stringKeys: true, maxAliasCount: 0, logLevel: 'error', ...optionsFor(text) }),
     );
   } catch (cause) {
     const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : errorMessage(cause);

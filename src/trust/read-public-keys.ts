@@ -77,7 +77,7 @@ function installerKey(name: string, text: string): string {
   if (whyUnreadableYaml(text) !== undefined) throw noKey(name);
   let value: unknown;
   try {
-    value = parse(text, { logLevel: 'silent', stringKeys: true, ...optionsFor(text) });
+    value = parse(text, { logLevel: 'error', stringKeys: true, ...optionsFor(text) });
   } catch {
     throw noKey(name);
   }

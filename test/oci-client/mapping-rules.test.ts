@@ -53,15 +53,19 @@ stylus:
     await expectError('CONFIG_INVALID', part, () => parseMappingRule(text));
   });
 
-  it.each(['stylus: {password: s3cret-word', 'stylus: {password: s3cret-word}', '- s3cret-word', ''])(
-    'are refused where a file has none, which is not quoted: %j',
-    async (text) => {
-      const error = await expectError('CONFIG_INVALID', 'user-data holds no mapping rules', () =>
-        parseMappingRules(text, 'user-data'),
-      );
-      expect(`${error.message} ${String(error.cause)}`).not.toContain('s3cret');
-    },
-  );
+  it.each([
+    'stylus: {password: s3cret-word',
+    'stylus: {password: s3cret-word}',
+    '- s3cret-word',
+    '',
+    'docker.io: x.example\nquay.io: "s3cret-word.example\n',
+    'docker.io: x.example\ndocker.io: s3cret-word.example\n',
+  ])('are refused where a file has none, which is not quoted: %j', async (text) => {
+    const error = await expectError('CONFIG_INVALID', 'user-data holds no mapping rules', () =>
+      parseMappingRules(text, 'user-data'),
+    );
+    expect(`${error.message} ${String(error.cause)}`).not.toContain('s3cret');
+  });
 
   it('are refused where they make what is no name', async () => {
     const whole = [parseMappingRule('gcr.io/team/app=registry.example')];

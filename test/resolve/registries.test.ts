@@ -166,6 +166,11 @@ describe('resolve --lock', () => {
     ['no digest', 'version: 1\ndigests: {"x.io/a:1": latest}\n'],
     ['a list', '- a\n'],
     ['nothing', ''],
+    [
+      'a reference twice',
+      `version: 1\ndigests:\n${['0', '1'].map((digit) => `  x.io/a:1: sha256:${digit.repeat(64)}\n`).join('')}`,
+    ],
+    ['the end of a line more', `version: 1\ndigests: {"x.io/a:1": "sha256:${'0'.repeat(64)}"}}}\n`],
   ])('refuses a lock file that holds %s', async (_name, text) => {
     const lock = join(folder, 'images.lock');
     await writeFile(lock, text);

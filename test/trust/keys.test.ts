@@ -78,6 +78,10 @@ describe('public keys', () => {
     ['nothing', ''],
     ['text', 'hello'],
     ['a YAML file without a key', 'content:\n  signing: {}\n'],
+    [
+      'a YAML file that is cut short in the key',
+      `content: {signing: {publicKey: {base64EncodedValue: "${Buffer.from(publicPemOf('any')).toString('base64')}`,
+    ],
     ['an empty key', 'content:\n  signing:\n    publicKey:\n      base64EncodedValue: ""\n'],
     ['many aliases', `a: &a [x]\nb: [${'*a,'.repeat(1000)}]\n`],
     ['what is nested without end', '['.repeat(1_000_000)],

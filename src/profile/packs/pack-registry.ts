@@ -1,3 +1,4 @@
+import { trimEnd } from '../../content/trim-end.ts';
 import type { Descriptor } from '../../content/descriptor.ts';
 import { type ImageManifest, parseManifest } from '../../content/manifest.ts';
 import type { Fetcher, OperationOptions, Resolver } from '../../content/store.ts';
@@ -24,7 +25,7 @@ export class PackRegistry implements PackSource {
 
   /** @param base the registry, and the path in it where it has one: `harbor.example/packs` */
   constructor(base: string, client: PackRegistries) {
-    this.#base = base.replace(/^oci:\/\//, '').replace(/\/+$/, '');
+    this.#base = trimEnd(base.replace(/^oci:\/\//, ''), '/');
     this.#client = client;
   }
 
