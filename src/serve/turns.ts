@@ -21,8 +21,13 @@ export class Turns {
     // One listener each, and they are bounded: no reason to warn of many.
     socket.setMaxListeners(0);
     await new Promise<void>((resolve) => {
-      response.once('socket', resolve);
-      socket.once('close', resolve);
+      const isOver = (): void => {
+        response.off('socket', isOver);
+        socket.off('close', isOver);
+        resolve();
+      };
+      response.on('socket', isOver);
+      socket.on('close', isOver);
     });
     this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
     return !socket.destroyed;
