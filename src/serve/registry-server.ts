@@ -32,7 +32,7 @@ export interface RegistryServerOptions {
   readonly allowAnonymous?: boolean | undefined;
   /** Let others than this machine reach it without TLS. Default: false. */
   readonly allowPlainHttp?: boolean | undefined;
-  /** How many connections may be open at once. Default: 1024. */
+  /** How many connections may be open at once; one that takes content of a bundle holds up to 3 MB of memory. Default: 256. */
   readonly maxConnections?: number | undefined;
   /** The most that one blob may have; in bytes. Default: 1 TiB, which leaves the limit to the disk. */
   readonly maxBlobBytes?: number | undefined;
@@ -117,7 +117,7 @@ export async function startRegistryServer(options: RegistryServerOptions): Promi
     running.add(handled);
     void handled.finally(() => running.delete(handled));
   });
-  server.maxConnections = options.maxConnections ?? 1024;
+  server.maxConnections = options.maxConnections ?? 256;
   const address = await listen(server, host, port);
   server.on('error', onError);
   return {

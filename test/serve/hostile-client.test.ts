@@ -118,6 +118,24 @@ describe('a client that sends requests before it has its answers', () => {
   });
 });
 
+describe('a client that opens more connections than are allowed', () => {
+  it('has them ended, and gets one when another is free again', async () => {
+    served = await serve(await bundleWith(large), { maxConnections: 2 });
+    const [one] = [await dial(), await dial()];
+    const more = await dial();
+    more.write(get('/v2/'));
+    expect(await readToEnd(more)).toBe('');
+    one.destroy();
+    await expect
+      .poll(async () => {
+        const socket = await dial();
+        socket.write(get('/v2/', 'Connection: close'));
+        return statusLine(await readToEnd(socket));
+      })
+      .toBe(200);
+  });
+});
+
 describe('a request that two servers could read in two ways', () => {
   const body = 'GET /v2/_catalog HTTP/1.1\r\nHost: x\r\n\r\n';
   it.each([
