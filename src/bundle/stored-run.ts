@@ -97,7 +97,8 @@ async function* readStoredFrame(read: ReadAt, frame: StoredRun, from: number, to
       const header = slab.subarray(position, position + storedBlockHeaderBytes);
       expectBytes(header, storedBlockHeader(frame.contentBytes, blockStart), frame);
       position += storedBlockHeaderBytes;
-      yield slab.subarray(position + Math.max(0, from - blockStart), position + Math.min(size, to - blockStart));
+      // The slab ends at `to`.
+      yield slab.subarray(position + Math.max(0, from - blockStart), position + size);
       position += size;
     }
   }

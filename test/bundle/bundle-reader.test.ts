@@ -116,10 +116,11 @@ describe('a bundle that is read', () => {
   it.each([
     [-1, 5],
     [3, 2],
-    [0, 2_000_000_000],
-  ])('refuses the range %d to %d, which is not within the blob', async (start, end) => {
-    const { descriptor } = blob('');
-    await expectError('FAILED', 'not within the 0 bytes', () => bundle.fetch(descriptor, { range: { start, end } }));
+    [0, 512],
+    [512, 512],
+  ])('refuses the range %d to %d, which is not within a blob of 511 bytes', async (start, end) => {
+    const { descriptor } = ofSize(every, 511);
+    await expectError('FAILED', 'not within the 511 bytes', () => bundle.fetch(descriptor, { range: { start, end } }));
   });
 
   it('does not take a digest with another size for the blob', async () => {
@@ -146,6 +147,17 @@ describe('a bundle that is read', () => {
     const reader = await BundleReader.open(await craftBundle(withChart, contents));
     expect((await reader.resolve(reference)).mediaType).toBe(mediaTypes.ociManifest);
     expect((await verifyBundle(reader)).failures).toEqual([]);
+    await reader.close();
+  });
+
+  it('resolves to the image where a chart has the same reference', async () => {
+    const { document, contents } = await smallBundle();
+    const [image] = document.images;
+    if (image === undefined) throw new Error('there is no image');
+    const chart = { kind: 'chart', name: 'chart', version: '1', ...image, digest: sha256('chart') } as const;
+    const reader = await BundleReader.open(await craftBundle({ ...document, charts: [chart] }, contents));
+    expect((await reader.resolve(image.reference)).digest).toBe(image.digest);
+    expect((await reader.resolve(chart.digest)).digest).toBe(chart.digest);
     await reader.close();
   });
 

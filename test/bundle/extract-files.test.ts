@@ -9,6 +9,7 @@ import type { BundleDocument } from '../../src/bundle/bundle-document.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { type ExtractedFile, extractFiles, type ExtractOptions } from '../../src/bundle/extract-files.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
+import type { Descriptor } from '../../src/content/descriptor.ts';
 import { build, first } from '../delta/world.ts';
 import { expectError } from '../support/expect-error.ts';
 import { noise, sha256 } from '../support/graphs.ts';
@@ -142,6 +143,34 @@ describe('files of a bundle', () => {
     expect(await readFile(elsewhere, 'utf8')).toBe('mine');
     expect((await lstat(join(out, 'spc.tgz'))).isFile()).toBe(true);
     expect((await readFile(join(out, 'spc.tgz'))).equals(archive)).toBe(true);
+  });
+
+  it('are not written through a link that leads nowhere', async () => {
+    const [out, elsewhere] = [await temporaryFolder(), join(await temporaryFolder(), 'not there yet')];
+    await symlink(elsewhere, join(out, 'spc.tgz'));
+    await expectError('FILE_FAILED', 'nothing was written', () => extract({ out }));
+    expect(await readdir(out)).toEqual(['spc.tgz']);
+    await expect(lstat(elsewhere)).rejects.toThrow('ENOENT');
+  });
+
+  it('do not replace what somebody puts in their place meanwhile', async () => {
+    const out = await temporaryFolder();
+    const place = join(out, 'setup.sh');
+    await withBundle(async (bundle) => {
+      const busy = {
+        document: bundle.document,
+        exists: (target: Descriptor) => bundle.exists(target),
+        fetch: async (target: Descriptor) => {
+          await writeFile(place, 'mine');
+          return bundle.fetch(target);
+        },
+      };
+      await expectError('FILE_FAILED', `'${place}' is there already`, () =>
+        extractFiles({ bundle: busy, out, names: ['setup.sh'] }),
+      );
+    });
+    expect(await readFile(place, 'utf8')).toBe('mine');
+    expect(await readdir(out)).toEqual(['setup.sh']);
   });
 
   it('leave nothing behind where they are damaged, or a folder is in their place', async () => {

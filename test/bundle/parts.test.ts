@@ -23,6 +23,7 @@ import {
   writerOptions,
 } from '../support/bundles.ts';
 import { BundleWriter } from '../../src/bundle/bundle-writer.ts';
+import { framesOf } from '../support/bundle-archive.ts';
 import { gnuSplit } from '../support/cut-bundle.ts';
 import { expectError } from '../support/expect-error.ts';
 import { blob, image, noise } from '../support/graphs.ts';
@@ -251,7 +252,46 @@ describe('with their list, verification names', () => {
   });
 });
 
+describe('a list of parts', () => {
+  it('that is right in all but the bundle is refused when that is opened', async () => {
+    const base = await partsOf();
+    const list = await readFile(`${base}.parts.json`, 'utf8');
+    const { id } = JSON.parse(list) as { id: string };
+    await writeFile(`${base}.parts.json`, list.replace(`"id":"${id}"`, `"id":"${'0'.repeat(16)}"`));
+    await expectError('BUNDLE_INVALID', `are of bundle ${id}, the list beside them is of bundle 0000`, () =>
+      BundleReader.open(base),
+    );
+  });
+
+  it('is not compared with all parts where that was interrupted', async () => {
+    const base = await partsOf();
+    const controller = new AbortController();
+    let hashed = 0;
+    const onProgress = (more: number): void => {
+      hashed += more;
+      controller.abort();
+    };
+    await expectError('ABORTED', 'interrupted', () => verifyParts(base, { signal: controller.signal, onProgress }));
+    expect(hashed).toBe(partBytes);
+  });
+});
+
 describe('without a list, as split leaves parts, verification names', () => {
+  it('a part in which one of several frames begins with something else', async () => {
+    const base = await gnuSplit(path, partBytes);
+    const starts = framesOf(bytes).map(({ start }) => start);
+    const part = starts
+      .map((start) => Math.floor(start / partBytes))
+      .find((at) => starts.filter((start) => Math.floor(start / partBytes) === at).length > 3);
+    const start = starts.findLast((each) => Math.floor(each / partBytes) === part);
+    if (part === undefined || start === undefined) throw new Error('no part has several frames');
+    const number = String(part).padStart(2, '0');
+    await flip(`${base}_part${number}`, start - part * partBytes);
+    await expectError('BUNDLE_INVALID', `_part${number}' is not the one that was made: it is damaged`, () =>
+      verifyParts(base),
+    );
+  });
+
   it('a part that is missing, the last one too, or cut short', async () => {
     const base = await gnuSplit(path, partBytes);
     const last = String(Math.ceil(bytes.byteLength / partBytes) - 1).padStart(2, '0');

@@ -95,6 +95,48 @@ describe('a bundle that is verified', () => {
     expect(bytes).toBeLessThan(10_000 + 140_000);
     await bundle.close();
   });
+
+  it('ends in the middle of a large blob when it is aborted there', async () => {
+    const large = image([blob(noise(3_000_000, 'large'), mediaTypes.ociLayerGzip)]);
+    const bundle = await BundleReader.open(
+      await writeBundle(await memoryFolder(), await planBundle({ 'docker.io/library/large:1': large })),
+    );
+    const controller = new AbortController();
+    let bytes = 0;
+    const onProgress = (more: number): void => {
+      bytes += more;
+      if (bytes > 1_000_000) controller.abort();
+    };
+    await expectError('ABORTED', 'interrupted', () => verifyBundle(bundle, { signal: controller.signal, onProgress }));
+    expect(bytes).toBeLessThan(1_500_000);
+    await bundle.close();
+  });
+});
+
+describe('a bundle that changes after it was opened', () => {
+  it('is found by a verification, its metadata and its signatures too', async () => {
+    for (const [number, names] of [
+      [0, ['oci-layout', 'index.json', 'bundle.json']],
+      [1, ['bundle.json.sig']],
+    ] as const) {
+      const copy = join(await memoryFolder(), 'core-copy.tar.zst');
+      await writeFile(copy, file);
+      const bundle = await BundleReader.open(copy);
+      const changed = Buffer.from(file);
+      changed.fill('x', (framesOf(file)[number]?.start ?? 0) + 30, (framesOf(file)[number]?.start ?? 0) + 60);
+      await writeFile(copy, changed);
+      const { failures } = await verifyBundle(bundle);
+      await bundle.close();
+      expect(failures.map(({ code }) => code)).toEqual(names.map(() => 'BUNDLE_INVALID'));
+      if (number === 1) expect(failures[0]?.message).toBe('bundle.json.sig in the bundle is damaged');
+    }
+  });
+
+  it('and cannot be read any more is an error of the medium, and no verdict', async () => {
+    const bundle = await BundleReader.open(path);
+    await bundle.close();
+    await expectError('FILE_FAILED', 'cannot read', () => verifyBundle(bundle));
+  });
 });
 
 describe('a changed byte', () => {
