@@ -12,7 +12,7 @@ import type { OperationOptions } from '../content/store.ts';
 import { readContent } from '../content/verify.ts';
 import { Copier, type CopyEvent } from '../copy/copier.ts';
 import { forEachLimited } from '../copy/for-each-limited.ts';
-import { combineFailures, type EdgeBundleError, isEdgeBundleError, throwIfAborted } from '../errors.ts';
+import { combineFailures, type EdgeBundleError, isEdgeBundleError } from '../errors.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { BundleChain, type ChainedBundle } from './bundle-chain.ts';
 
@@ -88,7 +88,6 @@ export async function mergeBundles(options: MergeOptions): Promise<MergeResult> 
     const failures: EdgeBundleError[] = [];
     const copy = async ({ blob }: { readonly blob: Descriptor }): Promise<boolean> => {
       try {
-        throwIfAborted(signal);
         await copier.copyContent(chain, writer, blob);
         return true;
       } catch (error) {

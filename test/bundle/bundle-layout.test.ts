@@ -96,6 +96,15 @@ describe('the layout of a bundle', () => {
   });
 });
 
+describe('the frames of a bundle', () => {
+  it('are as many as a table has, and no more', async () => {
+    // One for the metadata, one for the signatures and one for the end of the archive; a header is in the first of the blob's.
+    const most = (4_194_304 - 3) * mib - 512;
+    expect(layoutOf(['zstd', most]).frameCount).toBe(4_194_304);
+    await expectError('UNSUPPORTED', 'take 4194305 frames', () => layoutOf(['zstd', most + 1]));
+  });
+});
+
 describe('the space that a bundle can take', () => {
   it('is exact for stored blobs', () => {
     const empty = peakBundleBytes(layoutOf());

@@ -112,7 +112,10 @@ describe('a build with a base', () => {
     await writeFile(path, layers.app2.bytes);
     const file = await fileArtifact(path, 'layer.tgz');
     const withFile = await build(first, await temporaryFolder(), { files: [file] });
-    const delta = await build(second, out, { base: await readBundleDocument(withFile.bundle.path), files: [file] });
+    const base = await readBundleDocument(withFile.bundle.path);
+    const bare = await documentOf(await build(second, out, { base }));
+    expect(bare.blobs.map(({ digest }) => digest)).toContain(layers.app2.descriptor.digest);
+    const delta = await build(second, out, { base, files: [file] });
     const document = await documentOf(delta);
     const blobs = document.blobs.map(({ digest }) => digest);
     expect(blobs).toContain(layers.app2.descriptor.digest);

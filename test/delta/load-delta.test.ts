@@ -207,6 +207,47 @@ describe('a delta whose base is not there', () => {
     expect(missing.map(({ kind, digest }) => `${kind} ${digest}`)).toContain(`blob ${layers.tool.descriptor.digest}`);
   });
 
+  it('sends nothing where an image names a blob that the registry does not have any more', async () => {
+    await load(full1);
+    // In this image of the base alone, whose manifest stays.
+    const repository = 'docker/registry/v2/repositories/spectro-images/registry.k8s.io/old';
+    await rm(join(registry.storage, repository, '_layers/sha256', hexOf(layers.moving)), { recursive: true });
+    const before = stateOf(registry);
+    const error = await expectError('BASE_MISSING', 'lacks 1 of the blobs', () => load(delta2));
+    expect(error.failures.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`ghcr.io/new/home: blob ${layers.moving.descriptor.digest} is missing`),
+    ]);
+    expect([...stateOf(registry)]).toEqual([...before]);
+  });
+
+  it("looks for it no further where a repository is nobody's business, and names the blob", async () => {
+    await load(full1);
+    const proxy = await startRegistryProxy(registry.host, {
+      fault: ({ path }) => (path.includes('registry.k8s.io/old') ? { kind: 'answer', status: 403 } : undefined),
+    });
+    closing.push(() => proxy.stop());
+    const before = stateOf(registry);
+    const error = await expectError('BASE_MISSING', 'lacks 1 of the blobs', () => load(delta2, proxy));
+    expect(error.failures[0]?.message).toContain(layers.moving.descriptor.digest);
+    expect([...stateOf(registry)]).toEqual([...before]);
+  });
+
+  it('is passed over where an image of the base has no place in any registry', async () => {
+    await load(full1);
+    const target = await targetOf(delta2, registry.host);
+    const { document } = target.bundle;
+    const { base } = document;
+    const [image] = base?.images ?? [];
+    if (base === undefined || image === undefined) throw new Error('there is no image of the base');
+    const images = [{ ...image, reference: 'no::reference' }, ...base.images];
+    const bundle: LoadOptions['bundle'] = {
+      document: { ...document, base: { ...base, images } },
+      exists: (descriptor) => target.bundle.exists(descriptor),
+      fetch: (descriptor, options) => target.bundle.fetch(descriptor, options),
+    };
+    expect((await loadBundle({ ...target, bundle })).missing).toEqual([]);
+  });
+
   it('sends nothing to a Harbor', async () => {
     const front = await HarborFront.start();
     closing.push(() => front.close());

@@ -9,6 +9,7 @@ import type { BuildResult } from '../../src/build/build-bundle.ts';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { readBundleDocument } from '../../src/bundle/read-document.ts';
 import { mergeBundles, type MergeOptions, type MergeResult } from '../../src/delta/merge-bundles.ts';
+import { framesOf } from '../support/bundle-archive.ts';
 import { expectSame } from '../support/bundles.ts';
 import { expectError } from '../support/expect-error.ts';
 import { runProgram } from '../support/run-program.ts';
@@ -150,5 +151,31 @@ describe('a merge', () => {
     const merged = await merge(paths(full, delta), { out: target });
     const other = await merge(paths(full, delta));
     expectSame(await readFile(merged.bundle.path), await readFile(other.bundle.path));
+  });
+
+  it('names the compressed blob that is damaged, behind which no other has its place', async () => {
+    const damaged = join(await temporaryFolder(), 'base.tar.zst');
+    const bytes = await readFile(full.bundle.path);
+    // A header of 512 bytes, 300,000 of `plain`, and zeros up to a multiple of 512.
+    const frame = framesOf(bytes).find(({ content }) => content === 300_544);
+    if (frame === undefined) throw new Error('there is no such frame');
+    bytes.fill('x', frame.start + 40, frame.start + 80);
+    await writeFile(damaged, bytes);
+    const error = await expectError('BUNDLE_INVALID', '', () => merge([damaged, ...paths(delta, next)]));
+    const reasons = [error, ...error.failures].map(({ message }) => message);
+    expect(reasons.some((reason) => reason.includes(layers.plain.descriptor.digest.slice(7)))).toBe(true);
+    expect(reasons.some((reason) => reason.includes(layers.plain2.descriptor.digest.slice(7)))).toBe(false);
+  });
+
+  it('ends at once where a medium is gone: that is no damage of the bundle', async () => {
+    const error = await expectError('FILE_FAILED', 'cannot read', () =>
+      merge(paths(full, delta), {
+        concurrency: 1,
+        onEvent: ({ type }) => {
+          if (type === 'planned') for (const bundle of closing.splice(0)) void bundle.close();
+        },
+      }),
+    );
+    expect(error.failures).toEqual([]);
   });
 });
