@@ -42,7 +42,6 @@ export async function loadBundle(options: LoadOptions): Promise<LoadResult> {
     let verification = await verifyImages({ ...options, patience }, images);
     const incomplete = imagesOf(verification, images);
     if (incomplete.length > 0) {
-      for (const { repository, root } of incomplete) journal.forget(repository, root.digest);
       await load.run(incomplete, { deep: true });
       const again = await verifyImages({ ...options, patience }, incomplete);
       verification = { ...verification, missing: again.missing };

@@ -122,11 +122,6 @@ export class LoadJournal {
     if (this.#uploads.delete(keyOf(repository, blob))) await this.#write({ blob, repository, ended: true });
   }
 
-  /** That an image is complete does not count any more: something of it was found to be missing. */
-  forget(repository: string, image: Digest): void {
-    this.#complete.delete(keyOf(repository, image));
-  }
-
   /** Lets another load have it. */
   async close(): Promise<void> {
     await this.#flush;
