@@ -8,7 +8,7 @@ import { AnswerClock } from './answer-clock.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 export interface ExchangeLimits {
-  /** A client that neither sends nor reads for this long loses its connection; in milliseconds. */
+  /** A client that sends nothing for this long while it is waited for loses its connection; in milliseconds. */
   readonly stallMs: number;
   /**
    * The least that a client sends while it is waited for, on an average over `stallMs`, and the least that it takes of an
@@ -126,6 +126,7 @@ export class Exchange {
       return;
     }
     this.#sentBytes = bytes.byteLength;
+    this.#leaveToClock();
     this.#clock.runs(bytes.byteLength);
     this.#response.end(bytes);
   }
@@ -147,6 +148,7 @@ export class Exchange {
    */
   async sendContent(status: number, headers: OutgoingHttpHeaders, content: Readable, size: number): Promise<void> {
     this.#start(status, { ...headers, 'content-length': size });
+    this.#leaveToClock();
     await pipeline(this.#counted(content, size), this.#response);
   }
 
@@ -162,6 +164,11 @@ export class Exchange {
     }
     if (this.#sentBytes !== size) throw mismatch();
     this.#clock.runs(0);
+  }
+
+  /** What a client takes out of the system's buffers is seen in leaps: that nothing moves for a while says little. */
+  #leaveToClock(): void {
+    this.#request.socket.setTimeout(0);
   }
 
   #start(status: number, headers: OutgoingHttpHeaders): void {

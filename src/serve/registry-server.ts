@@ -40,7 +40,7 @@ export interface RegistryServerOptions {
   readonly maxUploads?: number | undefined;
   /** An upload that nobody goes on with is removed after this time; in milliseconds. Default: 10 minutes. */
   readonly uploadIdleMs?: number | undefined;
-  /** A client that neither sends nor reads loses its connection after this time; in milliseconds. Default: 1 minute. */
+  /** A client that sends nothing while it is waited for loses its connection after this time; in milliseconds. Default: 1 minute. */
   readonly stallMs?: number | undefined;
   /**
    * The least that a client sends of a body, on an average over `stallMs`, and the least that it takes of an answer, on an average over all

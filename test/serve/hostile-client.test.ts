@@ -59,6 +59,19 @@ describe('a client that takes its answer slowly', () => {
     expect((await fetch(`${served.url}/v2/`)).status).toBe(200);
   });
 
+  it('may rest, for as long as what it was given gives it time', async () => {
+    served = await serve(await bundleWith(large), { stallMs: 500, minBytesPerSecond: 1_000 });
+    const socket = await dial();
+    socket.write(get(largePath, 'Connection: close'));
+    await once(socket, 'readable');
+    await sleep(2_000);
+    expect(served.requests).toEqual([]);
+    const answer = await readToEnd(socket);
+    expect(answer.length).toBeGreaterThan(large.descriptor.size);
+    await expect.poll(() => served.requests).toHaveLength(1);
+    expect(served.requests[0]).toMatchObject({ isComplete: true });
+  });
+
   it('gets all of it where that is not slower than is allowed', async () => {
     const smaller = blob(noise(6_000_000, 'smaller'));
     served = await serve(await bundleWith(smaller), { minBytesPerSecond: 50_000 });

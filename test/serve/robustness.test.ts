@@ -357,7 +357,7 @@ describe('content that cannot be read', () => {
   it('by a client that stops reading does not hold the connection for ever', async () => {
     served = await serve(
       new BundleContent(await bundleOf({ [reference]: image([blob(noise(20_000_000, 'large'))]) })),
-      { stallMs: 1_000 },
+      { stallMs: 1_000, minBytesPerSecond: 50_000_000 },
     );
     const { digest } = blob(noise(20_000_000, 'large')).descriptor;
     const socket = await dial();
