@@ -41,7 +41,7 @@ export class BaseContent {
       const known = new Map<string, T>();
       for (const each of contents) {
         const key = keyOf(each);
-        if (!carried.has(key) && !known.has(key)) known.set(key, each);
+        if (!carried.has(key)) known.set(key, each);
       }
       return [...known.values()];
     };

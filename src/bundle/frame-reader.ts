@@ -60,7 +60,6 @@ export class FrameReader {
       if (run === undefined) throw new EdgeBundleError('FAILED', `the archive ends before byte ${end}`);
       const from = at - run.tarOffset;
       const to = Math.min(end - run.tarOffset, run.contentBytes);
-      if (to <= from) continue;
       yield* run.kind === 'stored'
         ? readStoredRun(this.#readAt, { start: this.#start(run.firstFrame), contentBytes: run.contentBytes }, from, to)
         : this.#readCompressed(run, from, to);

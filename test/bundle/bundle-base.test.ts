@@ -16,9 +16,9 @@ const sized = (name: string, size = 5) => ({ digest: sha256(name), size });
 /** A delta itself, on a bundle that had other content. */
 const document: BundleDocument = {
   ...{ formatVersion: 1, name: 'site', platforms: [], sourceDateEpoch: 0, profiles: [] },
-  images: [{ ...named('app'), sources: [] }],
-  charts: [{ ...chart('web'), sources: [] }],
-  attachments: [attachment('app')],
+  images: ['app', 'late'].map((name) => ({ ...named(name), sources: [] })),
+  charts: ['web', 'late'].map((name) => ({ ...chart(name), sources: [] })),
+  attachments: [attachment('app'), attachment('late')],
   files: [{ name: 'setup.sh', executable: true, ...named('files'), content: sized('script') }],
   base: {
     ...{ name: 'site', digest: sha256('earlier') },
@@ -53,9 +53,9 @@ describe('what a base has for a delta', () => {
     expect(blobs).toEqual([sized('layer')]);
     expect(homes).toEqual({
       ...{ name: 'site', digest: sha256('bundle.json') },
-      images: [named('app'), named('old')],
-      charts: [chart('web'), chart('shop')],
-      attachments: [attachment('app'), attachment('old')],
+      images: [named('app'), named('late'), named('old')],
+      charts: [chart('web'), chart('late'), chart('shop')],
+      attachments: [attachment('app'), attachment('late'), attachment('old')],
     });
     const { images, charts, attachments } = document;
     expect(base.describe({ images, charts, attachments }, [])).toEqual({

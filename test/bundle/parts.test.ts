@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
 import { PartFiles } from '../../src/bundle/part-files.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
-import { verifyParts } from '../../src/bundle/verify-parts.ts';
+import { verifyOpenParts, verifyParts } from '../../src/bundle/verify-parts.ts';
 import { writeParts } from '../../src/bundle/write-parts.ts';
 import { EdgeBundleError } from '../../src/errors.ts';
 import { signBundle } from '../../src/trust/sign-bundle.ts';
@@ -261,6 +261,28 @@ describe('a list of parts', () => {
     await expectError('BUNDLE_INVALID', `are of bundle ${id}, the list beside them is of bundle 0000`, () =>
       BundleReader.open(base),
     );
+  });
+
+  it('tells a part that was cut short from one of another split', async () => {
+    for (const [change, hint] of [
+      [-1, 'cut short'],
+      [1, 'another split'],
+    ] as const) {
+      const base = await partsOf();
+      await truncate(`${base}_part01`, partBytes + change);
+      const error = await expectError('BUNDLE_INVALID', `_part01' has ${partBytes + change} bytes`, () =>
+        PartFiles.open(base),
+      );
+      expect(error.hint).toContain(hint);
+    }
+  });
+
+  it('says nothing of parts that the medium does not give: each is named', async () => {
+    const files = await PartFiles.open(await partsOf());
+    const names = files.paths.map((each) => basename(each));
+    await files.close();
+    const error = await expectError('FILE_FAILED', `${names.length} parts`, () => verifyOpenParts(files));
+    expect(error.failures.map(({ message }) => /'[^']*\/(?<name>[^']+)'/.exec(message)?.groups?.name)).toEqual(names);
   });
 
   it('is not compared with all parts where that was interrupted', async () => {

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { BundleReader } from '../../src/bundle/bundle-reader.ts';
+import { PartFiles } from '../../src/bundle/part-files.ts';
 import { verifyBundle } from '../../src/bundle/verify-bundle.ts';
 import { mediaTypes } from '../../src/content/media-types.ts';
-import { type EdgeBundleError, isEdgeBundleError } from '../../src/errors.ts';
+import { EdgeBundleError, isEdgeBundleError } from '../../src/errors.ts';
 import { archiveFiles, framesOf, seekTable, tarArchive } from '../support/bundle-archive.ts';
 import {
   everyKind,
@@ -136,6 +137,20 @@ describe('a bundle that changes after it was opened', () => {
     const bundle = await BundleReader.open(path);
     await bundle.close();
     await expectError('FILE_FAILED', 'cannot read', () => verifyBundle(bundle));
+  });
+
+  it('and cannot be read where a layer is, is none either: the manifests need not be at the same place', async () => {
+    const files = await PartFiles.open(path);
+    const { start = 0 } = framesOf(file)[3] ?? {};
+    const read = files.read.bind(files);
+    const end = framesOf(file).at(-1)?.start ?? 0;
+    files.read = (position, length) =>
+      position < start || position >= end
+        ? read(position, length)
+        : Promise.reject(new EdgeBundleError('FILE_FAILED', `cannot read '${path}' at byte ${position}: EIO`));
+    const bundle = await BundleReader.read(files);
+    await expectError('FILE_FAILED', 'EIO', () => verifyBundle(bundle));
+    await bundle.close();
   });
 });
 

@@ -222,6 +222,26 @@ describe('signing', () => {
     expect(sha256(await readFile(path))).toBe(sha256(unsigned));
   });
 
+  it('asks no other key where it was interrupted at one', async () => {
+    const path = await freshBundle();
+    const controller = new AbortController();
+    const asked: string[] = [];
+    const signers = [first, second].map((key): Signer => {
+      const signer = signerOf(key);
+      return {
+        publicKey: signer.publicKey,
+        sign: (bytes) => {
+          asked.push(signer.publicKey.keyId);
+          controller.abort();
+          return signer.sign(bytes);
+        },
+      };
+    });
+    await expectError('ABORTED', 'interrupted', () => signBundle(path, { signers, signal: controller.signal }));
+    expect(asked).toEqual([first?.keyId]);
+    expect(sha256(await readFile(path))).toBe(sha256(unsigned));
+  });
+
   it.each([
     ['half of them', (pending: Buffer) => pending.subarray(0, 9000)],
     ['more than there is room for', (pending: Buffer) => Buffer.concat([pending, Buffer.alloc(4096)])],
