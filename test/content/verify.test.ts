@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import type { Descriptor } from '../../src/content/descriptor.ts';
 import type { Fetcher } from '../../src/content/store.ts';
 import { bytesOf, ContentVerifier, readContent, verified } from '../../src/content/verify.ts';
+import { EdgeBundleError } from '../../src/errors.ts';
 import { blob, noise } from '../support/graphs.ts';
 import { expectCode, readAll } from '../support/store-contract.ts';
 
@@ -37,6 +40,15 @@ describe('a verifier', () => {
     );
   });
 
+  it('goes by the algorithm of the digest', async () => {
+    const sha512 = (content: Buffer): Descriptor => ({
+      ...descriptor,
+      digest: `sha512:${createHash('sha512').update(content).digest('hex')}`,
+    });
+    expect(await readContent(giving(bytes), sha512(bytes))).toEqual(bytes);
+    await expectCode('DIGEST_MISMATCH', () => readContent(giving(bytes), sha512(Buffer.alloc(1000))));
+  });
+
   it('does not wait for the end where more comes than was promised', () => {
     const verifier = new ContentVerifier(descriptor);
     verifier.update(bytes);
@@ -67,6 +79,22 @@ describe('readContent', () => {
     const large = { ...descriptor, size: 4 * 1024 * 1024 + 1 };
     await expectCode('CONTENT_TOO_LARGE', () => readContent(fetcher, large));
     await expectCode('CONTENT_TOO_LARGE', () => readContent(fetcher, descriptor, { maxBytes: 999 }));
+    expect(await readContent(giving(bytes), descriptor, { maxBytes: 1000 })).toEqual(bytes);
+  });
+
+  it('fetches once more what came damaged, and nothing that failed in another way', async () => {
+    const given = [Buffer.alloc(1000), bytes];
+    const damagedOnce: Fetcher = { fetch: () => Promise.resolve(Readable.from([given.shift() ?? Buffer.alloc(0)])) };
+    expect(await readContent(damagedOnce, descriptor)).toEqual(bytes);
+    let asked = 0;
+    const absent: Fetcher = {
+      fetch: () => {
+        asked += 1;
+        return Promise.reject(new EdgeBundleError('NOT_FOUND', 'it is not there'));
+      },
+    };
+    await expectCode('NOT_FOUND', () => readContent(absent, descriptor));
+    expect(asked).toBe(1);
   });
 
   it('stops reading content that does not end', async () => {
