@@ -54,6 +54,8 @@ describe('a digest', () => {
     `sha256:${'g'.repeat(64)}`,
     `sha512:${'a'.repeat(64)}`,
     `sha1:${'a'.repeat(40)}`,
+    `sha256:${'a'.repeat(63)}\n`,
+    `sha256:${'a'.repeat(31)}\n${'a'.repeat(32)}`,
     `SHA256:${'a'.repeat(64)}`,
     ` sha256:${'a'.repeat(64)}`,
     `sha256:${'a'.repeat(64)}\n`,

@@ -9,6 +9,7 @@ import type { Descriptor } from '../../src/content/descriptor.ts';
 import { collectGraph, type Graph } from '../../src/content/graph.ts';
 import type { Fetcher } from '../../src/content/store.ts';
 import { EdgeBundleError } from '../../src/errors.ts';
+import { failureOf } from '../support/expect-error.ts';
 import { arbitraryGraph, blob, type Content, contentsOf, image, index, sampleGraphs } from '../support/graphs.ts';
 import { expectCode } from '../support/store-contract.ts';
 
@@ -126,9 +127,27 @@ describe('a graph', () => {
     await expectCode('CONTENT_INVALID', () => collectGraph(new Source(contentsOf(deeper)), deeper.descriptor));
   });
 
-  it('has a manifest for its root', async () => {
+  it('is read once, however often an index names each of its children', async () => {
+    let root = image([blob('twice, and twice of that')]);
+    for (let depth = 0; depth < 16; depth += 1) root = index([root, root]);
+    const source = new Source(contentsOf(root));
+    expect((await collectGraph(source, root.descriptor)).manifests).toHaveLength(17);
+    expect(source.fetched).toHaveLength(17);
+  });
+
+  it('does not do without a subject that is there and damaged', async () => {
+    const subject = image([blob('subject')]);
+    const root = image([blob('signature')], { artifactType: 'application/vnd.example', subject });
+    const source = new Source([root, { ...subject, bytes: root.bytes.subarray(0, subject.bytes.byteLength) }]);
+    const { code } = await failureOf(collectGraph(source, root.descriptor));
+    expect(['DIGEST_MISMATCH', 'SIZE_MISMATCH']).toContain(code);
+  });
+
+  it('has a manifest for its root, and nothing else is fetched', async () => {
     const root = blob('a blob');
-    await expectCode('UNSUPPORTED', () => collectGraph(new Source([root]), root.descriptor));
+    const source = new Source([root]);
+    await expectCode('UNSUPPORTED', () => collectGraph(source, root.descriptor));
+    expect(source.fetched).toEqual([]);
   });
 
   it('is not built from a manifest that is not the one asked for', async () => {

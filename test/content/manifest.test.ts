@@ -55,6 +55,14 @@ describe('a manifest', () => {
   it.each([
     ['nothing', '', /not JSON/],
     ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /not JSON in UTF-8/],
+    [
+      'text in it that is not UTF-8',
+      Buffer.from(
+        `{"schemaVersion":2,"config":${JSON.stringify(blob('').descriptor)},"layers":[],"x":"\xff"}`,
+        'latin1',
+      ),
+      /not JSON in UTF-8/,
+    ],
     ['an array', '[]', /malformed at ''/],
     ['another schema version', '{"schemaVersion":1,"config":{},"layers":[]}', /malformed at 'schemaVersion'/],
     [
@@ -101,6 +109,16 @@ describe('a manifest', () => {
     const parse = (): unknown => parseManifest(bytes, target(mediaType));
     expect(parse).toThrow(expect.objectContaining({ code: 'CONTENT_INVALID' }) as Error);
     expect(parse).toThrow(message);
+  });
+
+  it('that is an index says so inside too, where it says anything', () => {
+    const parse = (mediaType: string): unknown =>
+      parseManifest(
+        Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] })),
+        target(mediaTypes.ociIndex),
+      );
+    expect(parse(mediaTypes.ociIndex)).toMatchObject({ kind: 'index' });
+    expect(() => parse(mediaTypes.dockerManifestList)).toThrow(/says it is 'application\/vnd\.docker/);
   });
 
   it('may have empty lists of another kind, and null', () => {
