@@ -159,6 +159,17 @@ describe('a public key for the bundles of a build', () => {
   });
 });
 
+describe('preflight', () => {
+  it.each([
+    ['--public-key', () => keysOf(key)],
+    ['--minimum-date', () => ['--minimum-date', '2023-11-15']],
+  ])('is mistaken where %s is given, and no bundle', async (option, args) => {
+    const result = await runInProcess(['preflight', ...args()]);
+    expect([result.exitCode, result.stdout]).toEqual([2, '']);
+    expect(result.stderr).toContain(`${option} is for bundles, and none is given`);
+  });
+});
+
 describe('a public key for a bundle.json alone', () => {
   const commands = (document: string): string[][] => [
     buildArgs('--base', document),

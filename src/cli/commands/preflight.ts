@@ -15,6 +15,7 @@ import { parseTarget, type TargetArguments, targetOptions } from '../registry-ta
 import { writeResult } from '../result.ts';
 import type { Terminal } from '../terminal.ts';
 import { type TrustArguments, trustOptions } from '../trust-options.ts';
+import { usageError } from '../usage.ts';
 
 const options = {
   'single-node': { type: 'boolean', default: false, describe: 'The cluster has this one host: it needs more of it' },
@@ -93,8 +94,17 @@ async function withOpen<T>(
   use: (bundles: readonly BundleReader[]) => Promise<T>,
 ): Promise<T> {
   const [first, ...rest] = paths;
-  if (first === undefined) return use([]);
+  if (first === undefined) {
+    ensureNoTrust(args);
+    return use([]);
+  }
   return withBundles([first, ...rest], args, (bundles) => use(bundles));
+}
+
+/** Who asks for a check and gives nothing to be checked takes one for made. */
+function ensureNoTrust({ 'public-key': keys = [], 'minimum-date': minimumDate }: TrustArguments): void {
+  if (keys.length === 0 && minimumDate === undefined) return;
+  throw usageError(`--${keys.length > 0 ? 'public-key' : 'minimum-date'} is for bundles, and none is given`);
 }
 
 function worstOf(checks: readonly Check[]): 'pass' | 'warn' | 'fail' {
