@@ -33,32 +33,54 @@ export function installerConfig(
   }
   const value = Buffer.from(key.key.export({ type: 'spki', format: 'pem' })).toString('base64');
   const document = parse(present);
-  if (document === undefined) {
-    throw new EdgeBundleError('CONFIG_INVALID', "the ISO's .edge_custom_config.yaml cannot be read as YAML");
-  }
-  const before = document.getIn(keyPath);
-  if (before !== undefined && before !== value && !replace) {
+  const before = keyIn(document);
+  if (before === value) return present;
+  if (before !== undefined && !replace) {
     throw new EdgeBundleError('FILE_FAILED', "the ISO's .edge_custom_config.yaml has another public key", {
       hint: 'Put this one in its place with --replace.',
     });
   }
-  document.setIn(keyPath, value);
+  try {
+    document.setIn(keyPath, value);
+  } catch (cause) {
+    const reason = `the ISO's .edge_custom_config.yaml has no place for ${keyPath.join('.')}: an alias or a text is in its way`;
+    throw new EdgeBundleError('CONFIG_INVALID', reason, { cause });
+  }
   return document.toString({ lineWidth: 0 });
 }
 
 /**
  * The keys that hosts with this `.edge_custom_config.yaml` check content with: none where it names none.
  *
- * @throws EdgeBundleError KEY_INVALID where it names one that cannot be read
+ * @throws EdgeBundleError CONFIG_INVALID where it cannot be read; KEY_INVALID where it names a key that cannot
  */
 export function installerKeys(text: string): PublicKey[] {
-  if (parse(text)?.hasIn(keyPath) !== true) return [];
-  return readPublicKeys([{ name: installerConfigPath, text }]);
+  return keyIn(parse(text)) === undefined ? [] : readPublicKeys([{ name: installerConfigPath, text }]);
 }
 
-/** Undefined for what is no map in YAML. */
-function parse(text: string): Document | undefined {
-  if (whyUnreadableYaml(text) !== undefined) return undefined;
+/** @throws EdgeBundleError CONFIG_INVALID for what is no map in YAML */
+function parse(text: string): Document {
+  if (whyUnreadableYaml(text) !== undefined) throw unreadable();
   const document = parseDocument(text, { stringKeys: true, ...optionsFor(text) });
-  return document.errors.length > 0 || (document.contents !== null && !isMap(document.contents)) ? undefined : document;
+  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) throw unreadable();
+  return document;
+}
+
+/** Wherever aliases lead, as hosts read it. */
+function keyIn(document: Document): unknown {
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+  for (const key of keyPath) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value;
+}
+
+function unreadable(cause?: unknown): EdgeBundleError {
+  return new EdgeBundleError('CONFIG_INVALID', "the ISO's .edge_custom_config.yaml cannot be read as YAML", { cause });
 }

@@ -164,6 +164,34 @@ describe('a public key that goes onto the ISO', () => {
     await edgeBundle('iso', 'embed', unsigned, '--iso', without, '--out', join(out, 'without.iso'));
   });
 
+  it('counts where the installer names it by an anchor, and is not put through that into other places', async () => {
+    const anchored = `base: &base {publicKey: {base64EncodedValue: ${Buffer.from(theirs.publicPem).toString('base64')}}}\ncontent: {signing: *base}\n`;
+    const embed = ['iso', 'embed', signed, '--iso', await installerIso({ '/.edge_custom_config.yaml': anchored })];
+    const options = ['--out', join(out, 'x.iso')];
+    expect(await refused(...embed, ...options)).toContain('hosts would refuse it');
+    const other = await runInProcess([...embed, ...options, '--content-key', ours.publicPath, '--replace']);
+    expect(other.exitCode).toBe(1);
+    expect(other.stderr).toContain('no place for content.signing.publicKey.base64EncodedValue');
+  });
+
+  it.each(['content: [', '- a list\n', 'content: {}\ncontent: {}\n'])(
+    'is never taken for none where the configuration cannot be read: %j',
+    async (text) => {
+      const iso = await installerIso({ '/.edge_custom_config.yaml': text });
+      const { exitCode, stderr } = await runInProcess([
+        'iso',
+        'embed',
+        unsigned,
+        '--iso',
+        iso,
+        '--out',
+        join(out, 'x.iso'),
+      ]);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain("the ISO's .edge_custom_config.yaml cannot be read as YAML");
+    },
+  );
+
   it('is one for an installer, which has no place for two', async () => {
     const two = join(await temporaryFolder(), 'two.pem');
     await writeFile(two, ours.publicPem + theirs.publicPem);
