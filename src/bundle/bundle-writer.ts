@@ -229,8 +229,8 @@ export class BundleWriter implements ContentStore, Resumable {
     const partBytes = this.#partBytes;
     if (partBytes === undefined) return;
     const { path, id } = this.target;
-    const read = (position: number, length: number): Promise<Buffer> => this.#file.read(position, length);
-    const list = await listParts({ read, bundle: basename(path), id, size, partBytes, signal });
+    const fill = (buffer: Buffer, position: number): Promise<void> => this.#file.fill(buffer, position);
+    const list = await listParts({ fill, bundle: basename(path), id, size, partBytes, signal });
     await writeFileAtomic(partListPath(path), encodePartList(list));
   }
 

@@ -6,18 +6,22 @@ import { partSuffix } from './find-parts.ts';
 import type { ListedPart, PartList } from './part-list.ts';
 
 export interface ListPartsOptions extends OperationOptions {
-  /** Bytes of the whole file. */
-  readonly read: (position: number, length: number) => Promise<Buffer>;
+  /** Fills a buffer with bytes of the whole file. */
+  readonly fill: (buffer: Buffer, position: number) => Promise<void>;
   /** The whole file's name, id and size. */
   readonly bundle: string;
   readonly id: string;
   readonly size: number;
   readonly partBytes: number;
-  /** Gets every byte, in order, while it is hashed: with the number of the part that it belongs to, and where it stands in that. */
+  /**
+   * Gets every byte, in order, while it is hashed: with the number of the part that it belongs to, and where it stands in that. The chunk
+   * is used again afterwards.
+   */
   readonly onChunk?: ((chunk: Buffer, part: number, offset: number) => Promise<void>) | undefined;
 }
 
-const chunkBytes = 4 * 1024 * 1024;
+/** What fits into a processor's cache is read, hashed and written in half the time. */
+const chunkBytes = 768 * 1024;
 
 /** Reads the whole file once, and lists the parts that it has, or is going to have. */
 export async function listParts(options: ListPartsOptions): Promise<PartList> {
@@ -41,10 +45,14 @@ export async function listParts(options: ListPartsOptions): Promise<PartList> {
 
 /** All chunks, none of which is in two parts; the next one is read while one is in use. */
 async function* readAhead(options: ListPartsOptions): AsyncIterable<{ readonly chunk: Buffer; readonly at: number }> {
-  const { read, size, partBytes } = options;
+  const { fill, size, partBytes } = options;
+  const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const;
+  let inUse: 0 | 1 = 0;
   const readAt = (at: number): Promise<Buffer> => {
     const end = Math.min(size, (Math.floor(at / partBytes) + 1) * partBytes);
-    const reading = read(at, Math.min(chunkBytes, end - at));
+    inUse = inUse === 0 ? 1 : 0;
+    const chunk = buffers[inUse].subarray(0, Math.min(chunkBytes, end - at));
+    const reading = fill(chunk, at).then(() => chunk);
     reading.catch(() => undefined);
     return reading;
   };

@@ -88,6 +88,13 @@ export class PartFiles {
   /** `length` bytes from `position`. @throws EdgeBundleError BUNDLE_INVALID where the files end before that, FILE_FAILED */
   async read(position: number, length: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafeSlow(length);
+    await this.fill(buffer, position);
+    return buffer;
+  }
+
+  /** Fills the whole of `buffer` with what is from `position` on. @throws as `read` */
+  async fill(buffer: Buffer, position: number): Promise<void> {
+    const length = buffer.byteLength;
     let filled = 0;
     for (let index = this.#partAt(position); filled < length; index += 1) {
       const part = this.#parts[index];
@@ -100,7 +107,6 @@ export class PartFiles {
         filled += bytesRead;
       }
     }
-    return buffer;
   }
 
   /**

@@ -93,6 +93,13 @@ export class PartialFile {
   /** @throws EdgeBundleError FILE_FAILED, also where the file ends before */
   async read(position: number, length: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafeSlow(length);
+    await this.fill(buffer, position);
+    return buffer;
+  }
+
+  /** Fills the whole of `buffer` with what is from `position` on. @throws as `read` */
+  async fill(buffer: Buffer, position: number): Promise<void> {
+    const length = buffer.byteLength;
     try {
       for (let filled = 0; filled < length;) {
         const { handle, offset, left } = await this.#placeOf(position + filled);
@@ -105,7 +112,6 @@ export class PartialFile {
     } catch (error) {
       throw fileError(error, `cannot read '${this.path}'`);
     }
-    return buffer;
   }
 
   /** Cuts it at `size` bytes and makes it durable. */

@@ -73,7 +73,7 @@ export async function writeParts(path: string, options: WritePartsOptions = {}):
       try {
         const list = await listParts({
           ...{ bundle, id, partBytes, signal, size: files.size },
-          read: (position, length) => files.read(position, length),
+          fill: (buffer, position) => files.fill(buffer, position),
           onChunk: async (chunk, part, offset) => {
             await partial.write([chunk], part * partBytes + offset);
             onProgress?.(chunk.byteLength);

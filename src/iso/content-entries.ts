@@ -57,7 +57,7 @@ export async function openIsoBundle(path: string, options: IsoBundleOptions = {}
     const { id } = reader;
     const isCut = name !== basename(first);
     const partBytes = isCut ? (files.parts[0]?.end ?? files.size) : (options.partBytes ?? installerPartBytes);
-    const read = (position: number, length: number): Promise<Buffer> => files.read(position, length);
+    const fill = (buffer: Buffer, position: number): Promise<void> => files.fill(buffer, position);
     let listing: Promise<PartList> | undefined;
     const parts = isCut
       ? files.parts.map(({ path: file, start, end }): FileEntry => {
@@ -67,7 +67,7 @@ export async function openIsoBundle(path: string, options: IsoBundleOptions = {}
       : slices(first, { name, size: files.size, partBytes });
     const list = (take?: TakeContent): Promise<PartList> => {
       listing ??= listParts({
-        ...{ read, bundle: name, id, size: files.size, partBytes, signal: options.signal },
+        ...{ fill, bundle: name, id, size: files.size, partBytes, signal: options.signal },
         onChunk: async (chunk, part, offset) => take?.(chunk, parts[part]?.path ?? '', offset),
       }).then((made) => {
         if (files.list !== undefined) ensureSame(files.list, made);
