@@ -10,12 +10,10 @@ export interface XorrisoOptions extends OperationOptions {
   readonly onWritten?: ((share: number) => void) | undefined;
 }
 
-interface StartOptions extends XorrisoOptions {
-  readonly first?: readonly string[] | undefined;
-}
-
 interface Started {
   readonly stdout: Readable;
+  /** Its file descriptor 3. */
+  readonly image: Readable;
   /** Fails where it fails. */
   readonly ended: Promise<void>;
   readonly stop: () => void;
@@ -75,11 +73,11 @@ export class Xorriso {
    * @throws EdgeBundleError ISO_FAILED with its own words; ABORTED
    */
   async *image(commands: readonly string[], { signal }: OperationOptions = {}): AsyncGenerator<Buffer, void> {
-    // Only as its first argument this takes its stdout, and its results go to stderr.
-    const { stdout, ended, stop } = this.#start(commands, { first: ['-outdev', '-'], signal });
+    const { stdout, image, ended, stop } = this.#start(['-outdev', 'stdio:/dev/fd/3', ...commands], { signal });
+    stdout.resume();
     ended.catch(() => undefined);
     try {
-      for await (const chunk of stdout) yield chunk as Buffer;
+      for await (const chunk of image) yield chunk as Buffer;
       await ended;
     } finally {
       stop();
@@ -87,16 +85,17 @@ export class Xorriso {
     }
   }
 
-  #start(commands: readonly string[], { first = [], onWritten, signal }: StartOptions): Started {
+  #start(commands: readonly string[], { onWritten, signal }: XorrisoOptions): Started {
     throwIfAborted(signal);
-    const args = [...first, '-no_rc', '-abort_on', 'FAILURE', '-return_with', 'SORRY', '32', ...commands];
+    const args = ['-no_rc', '-abort_on', 'FAILURE', '-return_with', 'SORRY', '32', ...commands];
     // Its messages are parsed: no locale. What is written depends on the arguments alone: no time from the environment.
     const environment = { PATH: process.env.PATH, HOME: process.env.HOME, LC_ALL: 'C.UTF-8', TZ: 'UTC' };
-    const child = spawn(this.#program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], signal });
+    const child = spawn(this.#program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], signal });
+    const [stdout, stderr, image] = child.stdio.slice(1, 4) as [Readable, Readable, Readable];
     let failure: unknown;
     child.once('error', (error) => (failure = error));
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-keptErrorBytes);
       const percent = /(?<percent>\d+(?:\.\d+)?)%(?: fifo| done|\s)/.exec(text)?.groups?.percent;
       if (percent !== undefined) onWritten?.(Number(percent) / 100);
@@ -109,7 +108,7 @@ export class Xorriso {
       if (signal?.aborted === true) throw abortedError(signal);
       if (failure !== undefined || code !== 0) throw this.#failureOf(failure, said);
     };
-    return { stdout: child.stdout, ended: end(), stop: () => child.kill('SIGKILL') };
+    return { stdout, image, ended: end(), stop: () => child.kill('SIGKILL') };
   }
 
   #failureOf(failure: unknown, said: string): EdgeBundleError {

@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { writeParts } from '../../src/bundle/write-parts.ts';
 import { createIso, type CreateIsoOptions } from '../../src/iso/create-iso.ts';
@@ -414,6 +414,22 @@ describe('xorriso', () => {
   });
 });
 
+describe('what a startup file tells xorriso', () => {
+  it('is told to others', async () => {
+    const home = await temporaryFolder();
+    await writeFile(join(home, '.xorrisorc'), '-map /etc/hostname /from-the-startup-file\n');
+    vi.stubEnv('HOME', home);
+    try {
+      expect(() => runProgram('xorriso', ['-version'])).toThrow('.xorrisorc');
+      await make('startup.iso');
+      await embedIso({ xorriso, iso: installer, out: join(folder, 'startup-edge.iso'), bundles: [path], publicKey });
+      expect((await inspectIso(join(folder, 'startup-edge.iso'), { xorriso })).failures).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});
+
 describe('xorriso that writes something else than asked', () => {
   it.each([
     ['nothing', 'true', 'ended before'],
@@ -423,7 +439,7 @@ describe('xorriso that writes something else than asked', () => {
     ['until it fails', 'head -c 30000 /dev/zero; echo "xorriso : FAILURE : no way" >&2; exit 32', 'no way'],
   ])('is told: %s', async (_, commands, said) => {
     const program = join(await temporaryFolder(), 'xorriso');
-    const script = `#!/bin/sh\n[ "$1" = -outdev ] || exec xorriso "$@"\n${commands.replace('BUNDLE', path)}\n`;
+    const script = `#!/bin/sh\ncase "$*" in *" -outdev stdio:/dev/fd/3 "*) ;; *) exec xorriso "$@" ;; esac\nexec >&3\n${commands.replace('BUNDLE', path)}\n`;
     await writeFile(program, script, { mode: 0o755 });
     const other = await Xorriso.find(program);
     await expectError('ISO_FAILED', said, () => make('other.iso', { xorriso: other }));
