@@ -1,3 +1,4 @@
+import { writeFully } from '../files/write-fully.ts';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 
@@ -203,10 +204,7 @@ async function ensureEqualSizes(parts: readonly OpenPart[]): Promise<void> {
 async function writeAt(path: string, bytes: Buffer, position: number): Promise<void> {
   const handle = await open(path, 'r+');
   try {
-    for (let written = 0; written < bytes.byteLength;) {
-      const { bytesWritten } = await handle.write(bytes, written, bytes.byteLength - written, position + written);
-      written += bytesWritten;
-    }
+    await writeFully(handle, bytes, position);
     await handle.sync();
   } finally {
     await handle.close();

@@ -1,3 +1,4 @@
+import { writeFully } from '../files/write-fully.ts';
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
@@ -68,5 +69,5 @@ async function clearPaddings({ path, files }: IsoImage, bundles: readonly IsoBun
 async function clearPadding(handle: FileHandle, place: IsoFile | undefined): Promise<void> {
   if (place === undefined) return;
   const padding = Buffer.alloc((isoBlockBytes - (place.size % isoBlockBytes)) % isoBlockBytes);
-  await handle.write(padding, 0, padding.byteLength, place.offset + place.size);
+  await writeFully(handle, padding, place.offset + place.size);
 }

@@ -1,3 +1,4 @@
+import { writeFully } from '../files/write-fully.ts';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
@@ -9,7 +10,7 @@ import { FileLock } from '../files/file-lock.ts';
 import { freeBytes } from '../files/free-space.ts';
 import { withTemporaryFolder } from '../files/temporary-folder.ts';
 import type { IsoBundle } from './content-entries.ts';
-import { imageCommands } from './image-commands.ts';
+import { imageCommands, type ImageCommandsOptions } from './image-commands.ts';
 import { type IsoEntry, sizeOf } from './iso-entry.ts';
 import type { IsoImage } from './iso-image.ts';
 import { isoBlockBytes } from './volume-descriptor.ts';
@@ -17,20 +18,12 @@ import { writeFromBase } from './write-from-base.ts';
 import { writeNewImage } from './write-new-image.ts';
 import type { Xorriso } from './xorriso.ts';
 
-export interface WriteIsoOptions extends OperationOptions {
+export interface WriteIsoOptions extends OperationOptions, Omit<ImageCommandsOptions, 'last'> {
   readonly xorriso: Xorriso;
   readonly out: string;
   readonly bundles: readonly IsoBundle[];
   /** What there is besides the bundles. */
   readonly entries: readonly IsoEntry[];
-  /** The image that everything else comes from, with its boot records. Default: a new one. */
-  readonly base?: IsoImage | undefined;
-  /** Paths of the base that go before anything is added. */
-  readonly remove?: readonly string[] | undefined;
-  /** Of a new one. */
-  readonly label?: string | undefined;
-  /** The time stamp of what is added, and of a new image, in seconds since 1970. */
-  readonly epoch: number;
   /** Write over a file that is there. */
   readonly force?: boolean | undefined;
   readonly onWritten?: ((share: number) => void) | undefined;
@@ -113,7 +106,7 @@ async function fillIn(image: IsoImage, entries: readonly IsoEntry[]): Promise<vo
           `the place of '${entry.path}' on the ISO is not the one that was kept for it`,
         );
       }
-      await handle.write(bytes, 0, bytes.byteLength, place.offset);
+      await writeFully(handle, bytes, place.offset);
     }
     await handle.sync();
   } finally {

@@ -1,3 +1,4 @@
+import { writeFully } from '../files/write-fully.ts';
 import { type FileHandle, open } from 'node:fs/promises';
 
 import type { OperationOptions } from '../content/store.ts';
@@ -40,7 +41,7 @@ export async function writeNewImage(
     const total = parts.reduce((sum, { size }) => sum + size, 0);
     let written = 0;
     const take = async (chunk: Buffer, path: string, offset: number): Promise<void> => {
-      await writeAll(handle, chunk, (places.get(path)?.offset ?? 0) + offset);
+      await writeFully(handle, chunk, (places.get(path)?.offset ?? 0) + offset);
       written += chunk.byteLength;
       onWritten?.(written / total);
     };
@@ -56,7 +57,7 @@ async function writeHead(handle: FileHandle, chunks: AsyncIterable<Buffer>, part
   let written = 0;
   let headBytes = Infinity;
   for await (const chunk of chunks) {
-    await writeAll(handle, chunk, written);
+    await writeFully(handle, chunk, written);
     written += chunk.byteLength;
     if (headBytes === Infinity && written >= descriptorEnd) {
       headBytes = (((await readVolumeBlocks(handle)) ?? 0) - partBlocks) * isoBlockBytes;
@@ -72,10 +73,4 @@ function placeOf(path: string, { files }: IsoImage, expected: { size: number; he
   const place = files.get(path);
   if (place?.size === expected.size && place.offset >= expected.headBytes) return place;
   throw new EdgeBundleError('ISO_FAILED', `the place of '${path}' on the ISO is not where xorriso has said it is`);
-}
-
-async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let at = 0; at < bytes.byteLength;) {
-    at += (await handle.write(bytes, at, bytes.byteLength - at, position + at)).bytesWritten;
-  }
 }

@@ -1,3 +1,4 @@
+import { writeFully } from '../files/write-fully.ts';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
@@ -114,11 +115,9 @@ export class UploadSession {
     if (chunks.length === 0) return;
     try {
       const file = await this.#open();
-      let { bytesWritten } = await file.writev(chunks, position);
-      // A disk that is nearly full takes a part without an error; writing the rest gives the error, or succeeds.
-      while (bytesWritten < sizeBytes) {
-        const rest = Buffer.concat(chunks).subarray(bytesWritten);
-        bytesWritten += (await file.write(rest, 0, rest.byteLength, position + bytesWritten)).bytesWritten;
+      const { bytesWritten } = await file.writev(chunks, position);
+      if (bytesWritten < sizeBytes) {
+        await writeFully(file, Buffer.concat(chunks).subarray(bytesWritten), position + bytesWritten);
       }
     } catch (error) {
       this.#isOpen = false;

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { BundleContent, type ServedBundle } from '../../src/serve/bundle-content.ts';
 import { blob, type Content, image, noise, sha256 } from '../support/graphs.ts';
 import { memoryFolder } from '../support/temporary-folder.ts';
-import { connectTo, readToEnd, statusLine } from './raw-client.ts';
+import { Connections, readToEnd, statusLine } from './raw-client.ts';
 import { bundleOf, errorCodes, serve, type Served, serveFolder } from './served.ts';
 
 const large = blob(noise(24_000_000, 'large'));
@@ -16,18 +16,14 @@ const name = 'docker.io/library/app';
 const largePath = `/v2/${name}/blobs/${large.descriptor.digest}`;
 
 let served: Served;
-const sockets: Socket[] = [];
+const connections = new Connections();
 
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
+  connections.end();
   await served.close();
 });
 
-async function dial(): Promise<Socket> {
-  const socket = await connectTo(served);
-  sockets.push(socket);
-  return socket;
-}
+const dial = (): Promise<Socket> => connections.open(served);
 
 function get(path: string, ...headers: readonly string[]): string {
   return [`GET ${path} HTTP/1.1`, 'Host: x', ...headers, '', ''].join('\r\n');
@@ -253,7 +249,7 @@ describe('an upload that is meant to hold the server', () => {
       }),
     );
     expect(await errorCodes(refused)).toEqual(['TOOMANYREQUESTS']);
-    for (const socket of sockets.splice(0)) socket.destroy();
+    connections.end();
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
     expect(new Set(statuses)).toEqual(new Set([204, 429]));
   });

@@ -13,7 +13,7 @@ import { BundleContent, type ServedBundle } from '../../src/serve/bundle-content
 import { blob, image, index, noise, pushAll, sha256 } from '../support/graphs.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { memoryFolder } from '../support/temporary-folder.ts';
-import { connectTo, readToEnd, statusLine } from './raw-client.ts';
+import { Connections, readToEnd, statusLine } from './raw-client.ts';
 import { bundleOf, documentOf, errorCodes, serve, type Served, serveFolder } from './served.ts';
 
 const layer = blob(noise(400_000, 'layer'), mediaTypes.ociLayerGzip);
@@ -22,21 +22,17 @@ const reference = 'docker.io/library/app:1';
 
 let folder: string;
 let served: Served;
-const sockets: Socket[] = [];
+const connections = new Connections();
 
 beforeEach(async () => {
   folder = await memoryFolder();
 });
 afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
+  connections.end();
   await served.close();
 });
 
-async function dial(): Promise<Socket> {
-  const socket = await connectTo(served);
-  sockets.push(socket);
-  return socket;
-}
+const dial = (): Promise<Socket> => connections.open(served);
 
 async function raw(text: string): Promise<string> {
   const socket = await dial();
