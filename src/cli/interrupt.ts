@@ -24,7 +24,7 @@ export function listenForInterrupt(): Interrupt {
     exitCode = exitCodes[signal];
     controller.abort(
       new EdgeBundleError('ABORTED', `interrupted by ${signal}`, {
-        hint: 'What is finished is kept: the same command goes on from there.',
+        hint: 'Run the same command again: it goes on from what it could keep.',
       }),
     );
   };
